@@ -26,10 +26,9 @@ TABLES: dict[str, Table] = {
             Column(
                 "verdict",
                 "text",
-                "`changed`: p_corrected is at most .05, evidence_nats at least 10, the errors of both "
-                "levels are alike, and the control finds nothing. "
-                "`unchanged`: at most 20 % of the current of the pathway, or 1 % of the current into the target, can "
-                "have changed. `cannot_tell`: neither; `reason` says why",
+                "`changed`: p_corrected is at most .05, evidence_nats at least 10, the errors of both levels are "
+                "alike, and the control finds nothing. `unchanged`: at most 20 % of the current of the pathway, or 1 "
+                "% of the current into the target, can have changed. `cannot_tell`: neither; `reason` says why",
                 values=("changed", "unchanged", "cannot_tell"),
             ),
             Column("reason", "text", "why the verdict is what it is"),

@@ -13,6 +13,21 @@ NODE = Column(
 WARNING_COLUMN = Column("warning", "text", "limits of what a fit can say about the dynamics")
 NO_CYCLE = "the row is not about a cycle"
 NO_POINT = "the row is about a cycle"
+POINT = Column("point", "integer", "index of the point or cycle within this fit and input", low=1)
+POINT_TYPE = Column("type", "text", "kind of the point or cycle", values=("fixed_point", "slow_point", "limit_cycle"))
+SPEED = Column("speed", "number", "|tau dz/dt| at the point; 0 except at slow points", empty=NO_POINT, low=0)
+CYCLE_PERIOD = Column("period_s", "number", "period of the cycle, s", empty=NO_CYCLE, low=0)
+LINE_ATTRACTOR_SCORE = Column(
+    "line_attractor_score",
+    "number",
+    "log2 of the slowest divided by the second slowest time constant; 1 means twice as slow",
+    empty=NO_POINT,
+)
+COMPLETE = Column(
+    "complete",
+    "flag",
+    "whether the Poincare indices of the fixed points that were found sum to 1, as those of all fixed points do",
+)
 
 TABLES: dict[str, Table] = {
     "attractors": Table(
@@ -26,9 +41,9 @@ TABLES: dict[str, Table] = {
             MODEL,
             SEED,
             HELD_INPUT,
-            Column("point", "integer", "index of the point or cycle within this fit and input", low=1),
+            POINT,
             NODE,
-            Column("type", "text", "kind of the point or cycle", values=("fixed_point", "slow_point", "limit_cycle")),
+            POINT_TYPE,
             Column("stability", "text", "whether deviations shrink", values=("stable", "saddle", "unstable")),
             Column("growing_directions", "integer", "number of directions in which deviations grow", low=0),
             Column(
@@ -40,8 +55,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "oscillation_hz", "number", "frequency of the slowest deviation from a point, Hz", empty=NO_POINT, low=0
             ),
-            Column("speed", "number", "|tau dz/dt| at the point; 0 except at slow points", empty=NO_POINT, low=0),
-            Column("period_s", "number", "period of the cycle, s", empty=NO_CYCLE, low=0),
+            SPEED,
+            CYCLE_PERIOD,
             Column(
                 "largest_multiplier",
                 "number",
@@ -50,12 +65,7 @@ TABLES: dict[str, Table] = {
                 empty=NO_CYCLE,
                 low=0,
             ),
-            Column(
-                "line_attractor_score",
-                "number",
-                "log2 of the slowest divided by the second slowest time constant; 1 means twice as slow",
-                empty=NO_POINT,
-            ),
+            LINE_ATTRACTOR_SCORE,
             Column(
                 "delay_line_score",
                 "number",
@@ -90,12 +100,7 @@ TABLES: dict[str, Table] = {
                 "a time",
                 empty=NO_POINT,
             ),
-            Column(
-                "complete",
-                "flag",
-                "whether the Poincare indices of the fixed points that were found sum to 1, as those of all fixed "
-                "points do",
-            ),
+            COMPLETE,
             Column(
                 "found_in",
                 "number",

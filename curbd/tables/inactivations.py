@@ -21,19 +21,15 @@ from curbd.tables.column import (
 
 NO_POSTERIOR = "the estimator has no posterior"
 TRUE_EFFECT_ZERO = "the true effect is zero or not known"
+_EFFECT_OF = (RECORDING, MODEL, SEED, PERTURBATION, EXPERIMENT, ACTS_ON, FRACTION)
+_CI_HIGH = Column(
+    "ci_high", "number", "upper end of the 95 % interval of effect_mean, the same for all seeds", empty=NO_INTERVAL
+)
 _INTERVAL = (
     Column(
-        "ci_low",
-        "number",
-        "lower end of the 95 % interval of effect_mean, the same for all seeds",
-        empty=NO_INTERVAL,
+        "ci_low", "number", "lower end of the 95 % interval of effect_mean, the same for all seeds", empty=NO_INTERVAL
     ),
-    Column(
-        "ci_high",
-        "number",
-        "upper end of the 95 % interval of effect_mean, the same for all seeds",
-        empty=NO_INTERVAL,
-    ),
+    _CI_HIGH,
 )
 _EXPECTED_MEAN = Column(
     "expected_mean",
@@ -52,13 +48,7 @@ TABLES: dict[str, Table] = {
         "Effects of each experiment on each region, latent and readout, as the fitted networks predict them.",
         ("recording", "model", "seed", "perturbation", "target", "condition"),
         (
-            RECORDING,
-            MODEL,
-            SEED,
-            PERTURBATION,
-            EXPERIMENT,
-            ACTS_ON,
-            FRACTION,
+            *_EFFECT_OF,
             Column(
                 "kind",
                 "text",
@@ -76,14 +66,11 @@ TABLES: dict[str, Table] = {
             Column(
                 "effect_rms",
                 "number",
-                "rms of the perturbed minus the intact simulation over trials, time from start_s "
-                "to stop_s, and units: of "
-                "scaled rates (-1 to 1) for a region, in the units of the state x for a latent, in the units of the "
-                "variable for a "
-                "readout. The two simulations start at start_s from the recorded state, with the recorded inputs, "
-                "without noise "
-                "unless the config asks for noise. Units whose rate is held are left out, unless all units of the "
-                "target are held",
+                "rms of the perturbed minus the intact simulation over trials, time from start_s to stop_s, and "
+                "units: of scaled rates (-1 to 1) for a region, in the units of the state x for a latent, in the "
+                "units of the variable for a readout. The two simulations start at start_s from the recorded state, "
+                "with the recorded inputs, without noise unless the config asks for noise. Units whose rate is held "
+                "are left out, unless all units of the target are held",
                 low=0,
             ),
             Column(
@@ -107,12 +94,7 @@ TABLES: dict[str, Table] = {
                 "posterior of the first fit, or, if there is no posterior, from the spread over fits",
                 empty=NO_INTERVAL,
             ),
-            Column(
-                "ci_high",
-                "number",
-                "upper end of the 95 % interval of effect_mean, the same for all seeds",
-                empty=NO_INTERVAL,
-            ),
+            _CI_HIGH,
             Column(
                 "predicted_r2",
                 "number",
@@ -126,9 +108,8 @@ TABLES: dict[str, Table] = {
                 "null_low",
                 "number",
                 "2.5 % quantile of effect_rms if random groups of the same number of units are perturbed instead. "
-                "Groups are "
-                "drawn from all units outside the target (for a latent or a readout: from all units); at most 8 "
-                "trials of the condition are simulated",
+                "Groups are drawn from all units outside the target (for a latent or a readout: from all units); at "
+                "most 8 trials of the condition are simulated",
                 empty=NO_GROUP,
                 low=0,
             ),
@@ -139,8 +120,7 @@ TABLES: dict[str, Table] = {
                 "p_value",
                 "number",
                 "share of random groups whose effect_rms is at least as large as that of the experiment, which is "
-                "counted as one "
-                "of the groups",
+                "counted as one of the groups",
                 empty=NO_GROUP,
                 low=0,
                 high=1,
@@ -156,9 +136,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "robust_bits",
                 "number",
-                "smallest number of bits, 4 to 8, to which the weights of the first fit can be rounded "
-                "before the effect changes its sign or, by "
-                "more than 20 %, its size",
+                "smallest number of bits, 4 to 8, to which the weights of the first fit can be rounded before the "
+                "effect changes its sign or, by more than 20 %, its size",
                 empty="8 bits are not enough, or there is no effect, or the network is of populations",
                 optional=True,
                 low=4,
@@ -167,9 +146,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "robust_noise",
                 "number",
-                "largest noise on every weight of the first fit, as a share of its size (0.01 to 0.5), "
-                "with which the effect keeps its sign "
-                "and, within 20 %, its size; 0 if 0.01 is too much",
+                "largest noise on every weight of the first fit, as a share of its size (0.01 to 0.5), with which the "
+                "effect keeps its sign and, within 20 %, its size; 0 if 0.01 is too much",
                 empty="there is no effect, or the network is of populations",
                 optional=True,
                 low=0,
@@ -223,27 +201,12 @@ TABLES: dict[str, Table] = {
         "The effects of inactivations.csv over time: before, during and after the perturbation.",
         ("recording", "model", "seed", "perturbation", "target", "condition", "time_s"),
         (
-            RECORDING,
-            MODEL,
-            SEED,
-            PERTURBATION,
-            EXPERIMENT,
-            ACTS_ON,
-            FRACTION,
+            *_EFFECT_OF,
             AFFECTED,
             CONDITION,
             Column("time_s", "number", "time from t = 0 of the trial, s"),
-            Column(
-                "effect_mean",
-                "number",
-                "perturbed minus intact simulation, mean over trials and units",
-            ),
-            Column(
-                "effect_rms",
-                "number",
-                "perturbed minus intact simulation, rms over trials and units",
-                low=0,
-            ),
+            Column("effect_mean", "number", "perturbed minus intact simulation, mean over trials and units"),
+            Column("effect_rms", "number", "perturbed minus intact simulation, rms over trials and units", low=0),
             *_INTERVAL,
             Column(
                 "intact_mean", "number", "rates, latent or readout in the intact simulation, mean over trials and units"
@@ -256,13 +219,7 @@ TABLES: dict[str, Table] = {
         "The effect of each experiment on every unit, during the perturbation.",
         ("recording", "model", "seed", "perturbation", "unit_id", "condition"),
         (
-            RECORDING,
-            MODEL,
-            SEED,
-            PERTURBATION,
-            EXPERIMENT,
-            ACTS_ON,
-            FRACTION,
+            *_EFFECT_OF,
             Column("unit_id", "text", "name of the unit, unique in the recording"),
             Column("region", "text", "region of the unit"),
             CONDITION,

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from curbd.tables.column import CONDITION, MODEL, RECORDING, SEED, TARGET, Column, Table
+from curbd.tables.dynamics import (
+    COMPLETE,
+    CYCLE_PERIOD,
+    HELD_INPUT,
+    LINE_ATTRACTOR_SCORE,
+    NO_CYCLE,
+    NO_POINT,
+    POINT,
+    POINT_TYPE,
+    SPEED,
+)
 
 TABLES: dict[str, Table] = {
     "latents": Table(
@@ -32,8 +43,7 @@ TABLES: dict[str, Table] = {
                 "position",
                 "number",
                 "position z of the state x along the latent, with x = m z + B v + b, where v are the inputs filtered "
-                "with "
-                "the time constant, B the input weights and b the bias; z follows tau dz/dt = -z + value",
+                "with the time constant, B the input weights and b the bias; z follows tau dz/dt = -z + value",
                 empty="past the end of the trial",
             ),
         ),
@@ -54,8 +64,8 @@ TABLES: dict[str, Table] = {
                 "constant input of the network: `none`, `condition:<name>` (mean input over the trials of the "
                 "condition) or `input:<name>` (this input alone, at its root mean square while it is not 0)",
             ),
-            Column("point", "integer", "index of the point or cycle within this fit and input", low=1),
-            Column("type", "text", "kind of the point or cycle", values=("fixed_point", "slow_point", "limit_cycle")),
+            POINT,
+            POINT_TYPE,
             Column(
                 "stability",
                 "text",
@@ -68,7 +78,7 @@ TABLES: dict[str, Table] = {
                 "amplitude",
                 "number",
                 "half the range of the position over one period",
-                empty="the row is not about a cycle",
+                empty=NO_CYCLE,
                 low=0,
             ),
             Column(
@@ -86,26 +96,15 @@ TABLES: dict[str, Table] = {
                 "time constant with which deviations along the eigenvector decay, s; negative if deviations grow",
                 empty="deviations neither decay nor grow",
             ),
-            Column(
-                "speed",
-                "number",
-                "|tau dz/dt| at the point; 0 except at slow points",
-                empty="the row is about a cycle",
-                low=0,
-            ),
-            Column("period_s", "number", "period of the cycle, s", empty="the row is not about a cycle", low=0),
-            Column(
-                "line_attractor_score",
-                "number",
-                "log2 of the slowest divided by the second slowest time constant; 1 means twice as slow",
-                empty="the row is about a cycle",
-            ),
+            SPEED,
+            CYCLE_PERIOD,
+            LINE_ATTRACTOR_SCORE,
             Column(
                 "non_normality",
                 "number",
                 "Henrici's departure from normality of J diag(phi'), 0 to 1; near 1, eigenvalues say little about the "
                 "dynamics",
-                empty="the row is about a cycle",
+                empty=NO_POINT,
                 low=0,
                 high=1,
             ),
@@ -114,21 +113,14 @@ TABLES: dict[str, Table] = {
                 "number",
                 "largest eigenvalue of the symmetric part of J diag(phi'), an upper bound of the real parts of all "
                 "eigenvalues; above 1, deviations can grow for a time",
-                empty="the row is about a cycle",
+                empty=NO_POINT,
             ),
-            Column(
-                "complete",
-                "flag",
-                "whether the Poincare indices of the fixed points that were found sum to 1, as those of all fixed "
-                "points "
-                "do",
-            ),
+            COMPLETE,
             Column(
                 "found_in",
                 "number",
-                "share of the other fits of the model with the same point or cycle: rates that differ by less than 0.3 "
-                "of the "
-                "spread of the rates, and for a cycle a period that differs by less than 10 %",
+                "share of the other fits of the model with the same point or cycle: rates that differ by less than "
+                "0.3 of the spread of the rates, and for a cycle a period that differs by less than 10 %",
                 empty="the model has one fit",
                 low=0,
                 high=1,
@@ -152,7 +144,7 @@ TABLES: dict[str, Table] = {
             RECORDING,
             MODEL,
             SEED,
-            Column("input", "text", "constant input of the network, as in dynamics.csv"),
+            HELD_INPUT,
             Column("position_1", "number", "position along the first latent"),
             Column(
                 "position_2",
@@ -178,12 +170,10 @@ TABLES: dict[str, Table] = {
                 "text",
                 "meaning of value. `overlap`: cosine of the angle between two vectors. `latent_share`: share of the "
                 "latent in the variance of the recurrent current. `region_share`: share of the region in the variance "
-                "of the latent, negative if the region works against the others. `connectivity_r`: cosine between "
-                "the J of two fits. `effective_r`: this cosine with each J restricted to the directions that contain "
-                "99.9 % "
-                "of the variance of the rates, which the data constrain. `current_r2`: R2 with which another fit "
-                "predicts the "
-                "recurrent current of this fit",
+                "of the latent, negative if the region works against the others. `connectivity_r`: cosine between the "
+                "J of two fits. `effective_r`: this cosine with each J restricted to the directions that contain 99.9 "
+                "% of the variance of the rates, which the data constrain. `current_r2`: R2 with which another fit "
+                "predicts the recurrent current of this fit",
                 values=(
                     "overlap",
                     "latent_share",
@@ -239,8 +229,7 @@ TABLES: dict[str, Table] = {
                 "number",
                 "standard deviation over trials and time of the current that the source sends, rms over the units of "
                 "the target, in the units of the state x. The network is simulated freely from the recorded start of "
-                "every trial, with the "
-                "recorded inputs, without noise",
+                "every trial, with the recorded inputs, without noise",
                 low=0,
             ),
             Column(
@@ -254,8 +243,7 @@ TABLES: dict[str, Table] = {
                 "gating_index",
                 "number",
                 "transmitted minus the mean of transmitted over conditions, divided by this mean; -1 means that "
-                "nothing is "
-                "transmitted",
+                "nothing is transmitted",
                 empty="nothing is transmitted in any condition",
                 low=-1,
             ),

@@ -19,21 +19,19 @@ TABLES: dict[str, Table] = {
                 "null",
                 "text",
                 "what is random under the null. `random_weights`: the weights, drawn at the scale of the fitted "
-                "weights. `time_shift`: "
-                "the time of the source. `trial_shuffle`: the trial, within a condition, from which the source is "
-                "taken. "
-                "`region_labels`: the region labels of all units. `random_group`: the units that form the source",
+                "weights. `time_shift`: the time of the source. `trial_shuffle`: the trial, within a condition, from "
+                "which the source is taken. `region_labels`: the region labels of all units. `random_group`: the "
+                "units that form the source",
                 values=("random_weights", "time_shift", "trial_shuffle", "region_labels", "random_group"),
             ),
             Column(
                 "measure",
                 "text",
                 "what is compared with the null. `held_out_gain`: the share of the squared held-out current of the "
-                "target that a ridge regression predicts with the source and not without the source. `rms`: rms of the "
-                "current. "
-                "`correlation`: correlation of the current with the part of the held-out current that all other "
-                "sources leave unexplained. `score`, for populations: mean derivative of the log likelihood of the "
-                "trials by the weights of the pathway, relative to its covariance (Hotelling's T2)",
+                "target that a ridge regression predicts with the source and not without the source. `rms`: rms of "
+                "the current. `correlation`: correlation of the current with the part of the held-out current that "
+                "all other sources leave unexplained. `score`, for populations: mean derivative of the log likelihood "
+                "of the trials by the weights of the pathway, relative to its covariance (Hotelling's T2)",
                 values=("held_out_gain", "rms", "correlation", "score"),
             ),
             Column("statistic", "number", "value of the measure for the pathway itself"),

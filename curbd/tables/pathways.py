@@ -205,9 +205,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "robust_bits",
                 "number",
-                "smallest number of bits, 4 to 8, to which the weights of the pathway can be rounded "
-                "before the current changes its sign or, by "
-                "more than 20 %, its size",
+                "smallest number of bits, 4 to 8, to which the weights of the pathway can be rounded before the "
+                "current changes its sign or, by more than 20 %, its size",
                 empty="8 bits are not enough, or there is no current",
                 optional=True,
                 low=4,
@@ -216,9 +215,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "robust_noise",
                 "number",
-                "largest noise on every weight of the pathway, as a share of its size (0.01 to 0.5), "
-                "with which the current keeps its sign "
-                "and, within 20 %, its size; 0 if 0.01 is too much",
+                "largest noise on every weight of the pathway, as a share of its size (0.01 to 0.5), with which the "
+                "current keeps its sign and, within 20 %, its size; 0 if 0.01 is too much",
                 empty="there is no current",
                 optional=True,
                 low=0,
@@ -227,8 +225,7 @@ TABLES: dict[str, Table] = {
                 "memory_nats",
                 "number",
                 "log Bayes factor for a dependence of the target on the past of the recorded units in addition to "
-                "their "
-                "present. A large value is a sign of unrecorded units, measurement noise or smoothing",
+                "their present. A large value is a sign of unrecorded units, measurement noise or smoothing",
                 empty=OF_POPULATIONS,
                 low=0,
             ),

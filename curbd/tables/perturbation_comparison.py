@@ -78,9 +78,8 @@ TABLES: dict[str, Table] = {
             Column(
                 "p_value",
                 "number",
-                "probability of a measured effect on the region that is at least as large (rms over time and units) if "
-                "the "
-                "perturbed and unperturbed trials of each condition are exchanged at random",
+                "probability of a measured effect on the region that is at least as large (rms over time and units) "
+                "if the perturbed and unperturbed trials of each condition are exchanged at random",
                 empty="the row is about a unit",
                 low=0,
                 high=1,
