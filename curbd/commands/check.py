@@ -20,7 +20,7 @@ from curbd.recording.sufficiency import shortages
 from curbd.settings.estimators import PopulationNetwork, StateSpace
 from curbd.settings.plan import Plan
 from curbd.settings.plan_reading import plan_and_mistakes
-from curbd.settings.recordings_table import FORMATS
+from curbd.settings.recordings_mistakes import FORMATS
 from curbd.storage.whole_files import whole_file
 from curbd.storage.zarr_folders import files_of, is_zarr
 

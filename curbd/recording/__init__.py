@@ -10,7 +10,7 @@ from curbd.recording.recording_file import BinnedTrials, RecordingFile, Series, 
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.places import is_remote, location
 from curbd.settings.recording import RecordingSettings
-from curbd.settings.recordings_table import folder_mistake
+from curbd.settings.recordings_mistakes import folder_mistake
 from curbd.storage.hdf5 import readable_hdf5
 from curbd.storage.zarr_folders import is_zarr, zarr_group
 

@@ -1,4 +1,4 @@
-"""Resolution of the paths that are given in a config."""
+"""Resolution of the paths that are given in a config and in its tables."""
 
 from __future__ import annotations
 
@@ -44,6 +44,21 @@ def location(text: str) -> Path:
     except ValueError as error:
         expected = "a path, or an address that begins with https:// or s3://"
         raise UserError.at(text, found=str(error), expected=expected) from None
+
+
+def beside(folder: Path, text: str) -> Path:
+    """Return the place that a table names: an address, or a path from the folder of the table; `~` is the home folder.
+
+    Parameters
+    ----------
+    folder : folder of the table.
+    text : the cell of the table.
+
+    Raises
+    ------
+    UserError : for the reasons given in `location`.
+    """
+    return location(text) if REMOTE in text else folder / Path(text).expanduser()
 
 
 def is_remote(path: Path) -> bool:

@@ -10,7 +10,8 @@ from curbd.errors import did_you_mean, mistake
 from curbd.settings.config import Config
 from curbd.settings.estimators import OneStep, StateSpace
 from curbd.settings.plan import Plan, unit_tables
-from curbd.settings.recordings_table import Recording, missing_tables
+from curbd.settings.recordings_mistakes import missing_tables
+from curbd.settings.recordings_table import Recording
 from curbd.settings.validation import euler_step_mistakes
 
 
