@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from curbd.recording.cells import as_text
-from curbd.recording.hdf5 import DEFAULT_DIMS
+from curbd.recording.hdf5_activity import DEFAULT_DIMS
 from curbd.recording.hdf5_columns import datasets, is_column
 from curbd.settings.recording import HDF5Layout
 
