@@ -21,15 +21,11 @@ from benchmarks.rows import add, finished, rows
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.population_network.currents import currents
 from lrfit.population_network.curvature import choose_form
-from lrfit.population_network.dimensions import (
-    HELD_OUT_FOLD,
-    Dimensions,
-    choose_dimensions,
-    split,
-)
+from lrfit.population_network.dimensions import Dimensions, choose_dimensions
 from lrfit.population_network.evidence import Evidence, evidence
 from lrfit.population_network.fit import Fit, converge
-from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.recording import HELD_OUT_FOLD, Recording, from_arrays, split
 
 Array = np.ndarray
 KEYS = ["row", "seed"]
@@ -67,8 +63,9 @@ def line(name: str, seed: int, size: Mapping[str, Any]) -> dict[str, Any]:
     test = np.arange(len(teacher.condition)) // 2 % HELD_OUT_FOLD == HELD_OUT_FOLD - 1
     fitted, held_out = split(data, test)
     used = time.process_time()
-    chosen = choose_dimensions(fitted, held_out, tau_s=teacher.tau_s)
-    formed = choose_form(fitted, held_out, chosen.number, teacher.tau_s, max_drives=MAX_DRIVES)
+    settings = FitSettings(tau_s=teacher.tau_s, max_drives=MAX_DRIVES)
+    chosen = choose_dimensions(fitted, held_out, settings)
+    formed = choose_form(fitted, held_out, chosen.number, settings)
     state, gain = converge(formed.fit, fitted), formed.curved_gain
     judged = evidence(state, fitted)
     used = time.process_time() - used

@@ -16,11 +16,10 @@ import pandas as pd
 from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.spikes import recovery
 from lrfit.population_network.currents import currents
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import improve, start
 from lrfit.population_network.history import history_windows, with_past
 from lrfit.population_network.history_choice import history_gain, is_needed
-from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.recording import Recording, from_arrays, split
 
 Array = np.ndarray
 OUT = Path("docs/populations/history.csv")

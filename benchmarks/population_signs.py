@@ -14,11 +14,10 @@ import numpy as np
 import pandas as pd
 
 from lrfit.population_network.currents import currents
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import Fit, improve, restart, start
 from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.model import Population
-from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.recording import Recording, from_arrays, split
 from lrfit.population_network.signs import ROUNDS_PER_PASS, SIGN_PASSES, with_signs, wrong_share
 from lrfit.population_network.silencing import silence
 from lrfit.population_network.simulation import simulate

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from curbd.teachers.populations import populations
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import converge, start
-from lrfit.population_network.recording import from_arrays
+from lrfit.population_network.recording import from_arrays, split
 from lrfit.population_network.verdict import Verdict, verdict
 from lrfit.population_network.window_verdict import window_verdict
 

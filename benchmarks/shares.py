@@ -19,11 +19,10 @@ from benchmarks.rows import add, finished, rows
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.population_network.analysis import train
 from lrfit.population_network.currents import currents
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.file import Fitted
 from lrfit.population_network.fitting import of_all_trials
 from lrfit.population_network.history import as_read
-from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.recording import Recording, from_arrays, split
 from lrfit.population_network.share_interval import share_intervals
 
 Array = np.ndarray

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lrfit.population_network.currents import Currents, currents, deviation
 from lrfit.population_network.curvature import choose_form
-from lrfit.population_network.dimensions import Dimensions, choose_dimensions, split
+from lrfit.population_network.dimensions import Dimensions, choose_dimensions
 from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
+from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, FitSettings
 from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.history import as_read, with_past
 from lrfit.population_network.history_choice import history_gain, is_needed, is_tried
-from lrfit.population_network.recording import Recording
+from lrfit.population_network.recording import Recording, split
 from lrfit.population_network.verdict import Verdict, verdict
 
 Array = np.ndarray
-SelfHistory = bool | Literal["auto"]
 
 
 class Analysis(NamedTuple):
@@ -78,11 +78,7 @@ def train(
     fitted: Recording,
     held_out: Recording,
     dimensions: Sequence[int] | None = None,
-    tau_s: float | None = 0.1,
-    gaussian: bool = False,
-    max_drives: int = 1,
-    max_dimensions: int = 5,
-    self_history: SelfHistory = "auto",
+    settings: FitSettings = DEFAULT_SETTINGS,
 ) -> Trained:
     """Fit a population network to the training trials, and judge every pathway between its regions.
 
@@ -91,31 +87,26 @@ def train(
     fitted : the training trials.
     held_out : the held-out trials.
     dimensions : (region,) number of latents of each region; None to choose the numbers on held-out trials.
-    tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
-        counts as a current from the region to itself.
-    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
-    max_drives : largest number of hidden common drives to try.
-    max_dimensions : largest number of latents of a region to try.
-    self_history : whether the log rate of a unit contains its own past spikes: True, False, or ``auto`` for bins of 5
-        ms or less in which held-out trials are then more likely.
+    settings : settings of the fits.
 
     Returns
     -------
     The fit with its numbers of latents and drives and its form, and the verdicts.
     """
-    given, candidates = _given_dimensions(fitted, dimensions), range(1, max_dimensions + 1)
-    chosen = given or choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian)
-    tried = not gaussian and is_tried(fitted, self_history)
-    gain, error = history_gain(fitted, held_out, chosen.number, tau_s) if tried else (float("nan"), float("nan"))
-    if tried and (self_history is True or is_needed(gain, error)):
-        fitted, held_out = with_past(fitted), with_past(held_out)
-    formed = choose_form(fitted, held_out, chosen.number, tau_s, gaussian, max_drives)
+    given = _given_dimensions(fitted, dimensions)
+    chosen = given or choose_dimensions(fitted, held_out, settings)
+    gain = float("nan")
+    if not settings.gaussian and is_tried(fitted, settings.self_history):
+        gain, error = history_gain(fitted, held_out, chosen.number, settings.tau_s)
+        if settings.self_history is True or is_needed(gain, error):
+            fitted, held_out = with_past(fitted), with_past(held_out)
+    formed = choose_form(fitted, held_out, chosen.number, settings)
     drives = drive_tau_s(formed.fit.model, fitted.bin_s).tolist()
     if given is None and drives:
         # Without the drive, a region may have got a latent that follows the drive.
-        driven = choose_dimensions(fitted, held_out, candidates, tau_s=tau_s, gaussian=gaussian, drives_tau_s=drives)
+        driven = choose_dimensions(fitted, held_out, settings, drives_tau_s=drives)
         if driven.number != chosen.number:
-            formed = choose_form(fitted, held_out, driven.number, tau_s, gaussian, max_drives)
+            formed = choose_form(fitted, held_out, driven.number, settings)
         chosen = driven
     state = converge(formed.fit, fitted)
     return Trained(
@@ -143,7 +134,7 @@ def _given_dimensions(fitted: Recording, dimensions: Sequence[int] | None) -> Di
 def analyse(
     data: Recording,
     dimensions: Sequence[int] | None = None,
-    tau_s: float | None = 0.1,
+    settings: FitSettings = DEFAULT_SETTINGS,
     test: Array | None = None,
 ) -> Analysis:
     """Fit a population network to a recording, and judge every pathway between its regions.
@@ -154,15 +145,14 @@ def analyse(
     ----------
     data : the recording.
     dimensions : (region,) number of latents of each region; None to choose the numbers on held-out trials.
-    tau_s : time constant of the units in seconds; None for a network without a leak, in which the past of a region
-        counts as a current from the region to itself.
+    settings : settings of the fits.
     test : (trial,) True for the trials to hold out; None to hold out every fifth trial of each condition.
 
     Returns
     -------
     The fit with its currents, intervals and verdicts.
     """
-    trained = train(*split(data, test), dimensions, tau_s)
+    trained = train(*split(data, test), dimensions, settings)
     data = as_read(trained.fit.model, data)
     final = converge(restart(trained.fit, data), data)
     covariance = posterior_covariance(final, data)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.dimensions import choose_drives
+from lrfit.population_network.drive_choice import choose_drives
 from lrfit.population_network.fit import Fit
+from lrfit.population_network.fit_settings import FitSettings
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -32,14 +33,7 @@ class Formed(NamedTuple):
     curved_gain: float
 
 
-def choose_form(
-    fitted: Recording,
-    held_out: Recording,
-    dimensions: Sequence[int],
-    tau_s: float | None = None,
-    gaussian: bool = False,
-    max_drives: int = 1,
-) -> Formed:
+def choose_form(fitted: Recording, held_out: Recording, dimensions: Sequence[int], settings: FitSettings) -> Formed:
     """Fit a linear and a curved network, and keep the network that makes held-out trials more likely.
 
     Both networks have as many hidden drives as held-out trials ask for, because activity that follows a drive looks
@@ -51,14 +45,12 @@ def choose_form(
     fitted : trials to fit.
     held_out : trials on which the networks are compared.
     dimensions : (region,) number of latents of each region.
-    tau_s : time constant of the units in seconds; None for a network without a leak.
-    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
-    max_drives : largest number of drives to try; the linear network has at most as many as the curved network keeps.
+    settings : settings of the fits; the linear network has at most as many drives as the curved network keeps.
     """
-    curved = choose_drives(fitted, held_out, dimensions, tau_s, True, gaussian, max_drives)
+    curved = choose_drives(fitted, held_out, dimensions, settings, curved=True)
     # The linear network has at most as many drives, so that these are all drives that either form keeps.
     kept = int(curved.fit.model.group.max()) + 1 - curved.fit.model.regions
-    linear = choose_drives(fitted, held_out, dimensions, tau_s, False, gaussian, kept)
+    linear = choose_drives(fitted, held_out, dimensions, settings._replace(max_drives=kept), curved=False)
     gain = float((curved.nats - linear.nats).sum())
     chosen, rejected = (curved, linear) if gain > 0 else (linear, curved)
     gains = _larger(chosen.gains, rejected.gains)

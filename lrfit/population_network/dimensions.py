@@ -1,4 +1,4 @@
-"""Number of latents of each region and number of hidden drives: the numbers that best predict held-out trials."""
+"""Number of latents of each region: the numbers that best predict held-out units."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve, start
-from lrfit.population_network.held_out import each_alone, held_out_nats, infer_each
+from lrfit.population_network.drive_choice import ROUNDS_BEFORE_DRIVE
+from lrfit.population_network.fit import Fit, improve, start
+from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.held_out import each_alone, error_of_sum, infer_each
 from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.history import expected_unseen
 from lrfit.population_network.observation import log_likelihood
-from lrfit.population_network.recording import Recording, hide, subset
+from lrfit.population_network.recording import HELD_OUT_FOLD, Recording, hide
 
 Array = np.ndarray
 ROUNDS_TO_COMPARE = 15
 """Number of rounds of each fit that compares numbers of latents."""
-ROUNDS_BEFORE_DRIVE = 3
-"""Number of rounds before a hidden drive is added."""
-ROUNDS_WITH_DRIVE = 40
-"""Number of rounds after a hidden drive is added."""
 NEGLIGIBLE_GAIN_SHARE = 0.125
 """Largest share of the gain over one latent that the number of latents that suits all regions may lack."""
 SMALL_GAIN_SHARE = 0.025
@@ -32,18 +30,6 @@ RANGE_STANDARD_ERRORS = 2.0
 """A number of latents is as good as the best if its score is worse by at most this number of standard errors."""
 CLEAR_STANDARD_ERRORS = 3.0
 """A region gets a number of latents of its own if one latent less is worse by more standard errors than this."""
-HELD_OUT_FOLD = 5
-"""One in this number of trials is held out; in co-smoothing, one in this number of units of each region is hidden."""
-FITTED_DRIVE_TAU_S = 0.2
-"""Each time constant of a hidden drive, in seconds.
-
-From .1 to .3 s, held-out log likelihoods differ by a tenth of the gain of a drive."""
-SLOW_DRIVE_TAU_S = 2.0
-"""Each time constant of a drive that stands for a gain of a whole trial, in seconds."""
-MIN_DRIVE_GAIN_NATS = 20.0
-"""Smallest gain in held-out log likelihood for which a hidden drive is kept, in nats.
-
-On development teachers without a drive, a drive gained at most 4 nats, and 20 nats on one teacher."""
 
 
 class Dimensions(NamedTuple):
@@ -64,44 +50,6 @@ class Dimensions(NamedTuple):
     high: list[int]
     co_smoothing: Array
     suffice: bool = True
-
-
-class Driven(NamedTuple):
-    """A fit with as many hidden drives as held-out trials ask for.
-
-    Attributes
-    ----------
-    fit : the fit.
-    gains : (drive,) gain in held-out log likelihood of each drive that was tried, in nats; that of a drive that changes
-        within a trial if no drive was kept.
-    nats : (trial,) held-out log likelihood of the fit, in nats.
-    """
-
-    fit: Fit
-    gains: Array
-    nats: Array
-
-
-def split(data: Recording, test: Array | None = None) -> tuple[Recording, Recording]:
-    """Split a recording into trials to fit and held-out trials.
-
-    Parameters
-    ----------
-    data : the recording.
-    test : (trial,) True for the trials to hold out; None for every fifth trial of each condition.
-
-    Returns
-    -------
-    The recording of the trials to fit, and the recording of the held-out trials.
-    """
-    if test is not None:
-        return subset(data, np.flatnonzero(~test)), subset(data, np.flatnonzero(test))
-    rank = np.zeros(len(data.condition), int)
-    for condition in range(data.condition.max() + 1):
-        chosen = data.condition == condition
-        rank[chosen] = np.arange(chosen.sum())
-    out = rank % HELD_OUT_FOLD == HELD_OUT_FOLD - 1
-    return subset(data, np.flatnonzero(~out)), subset(data, np.flatnonzero(out))
 
 
 def co_smoothing(fit: Fit, data: Recording) -> Array:
@@ -131,14 +79,12 @@ def co_smoothing(fit: Fit, data: Recording) -> Array:
 def choose_dimensions(
     fitted: Recording,
     held_out: Recording,
-    candidates: Sequence[int] = (1, 2, 3, 4, 5),
-    tau_s: float | None = None,
-    gaussian: bool = False,
+    settings: FitSettings,
     drives_tau_s: Sequence[float] = (),
 ) -> Dimensions:
     """Choose the number of latents of every region by co-smoothing.
 
-    Candidates are tried in increasing order until the log likelihood summed over regions no longer rises. A region gets
+    Numbers are tried in increasing order until the log likelihood summed over regions no longer rises. A region gets
     the smallest number whose log likelihood is within two standard errors of the best, if one latent less is worse by
     more than three standard errors. The other regions, whose units say too little, get the number that suits all
     regions: the smallest number whose summed log likelihood falls short of the best by at most an eighth of the gain
@@ -150,9 +96,7 @@ def choose_dimensions(
     ----------
     fitted : trials to fit.
     held_out : trials on which candidates are compared.
-    candidates : numbers of latents to try, in increasing order.
-    tau_s : time constant of the units in seconds; None for a network without a leak.
-    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
+    settings : settings of the fits; numbers of latents up to `max_dimensions` are tried.
     drives_tau_s : (drive,) time constants of the hidden drives of the networks that are compared, in seconds.
 
     Returns
@@ -160,10 +104,11 @@ def choose_dimensions(
     The numbers of latents with their ranges, and the scores of all candidates.
     """
     units = np.bincount(fitted.region, minlength=int(fitted.region.max()) + 1)
+    candidates = range(1, settings.max_dimensions + 1)
 
     def score(candidate: int) -> Array:
         sizes = [min(candidate, max(int(count) - 1, 1)) for count in units]
-        state = start(fitted, sizes, tau_s, gaussian=gaussian)
+        state = start(fitted, sizes, settings.tau_s, gaussian=settings.gaussian)
         if len(drives_tau_s):
             state = improve(state, fitted, ROUNDS_BEFORE_DRIVE)
         for drive_s in drives_tau_s:
@@ -197,14 +142,14 @@ def choose_dimensions(
 def _is_better(more: Array, scores: Sequence[Array]) -> bool:
     """Whether one latent more, with the scores (trial, region), is clearly better than the last of the candidates."""
     gain = (more - scores[-1]).sum(1)
-    clear = max(SMALL_GAIN_SHARE * (more - scores[0]).sum(), RANGE_STANDARD_ERRORS * float(_error(gain[None])[0]))
+    clear = max(SMALL_GAIN_SHARE * (more - scores[0]).sum(), RANGE_STANDARD_ERRORS * float(error_of_sum(gain)))
     return bool(gain.sum() > clear)
 
 
 def _common(whole: Array) -> int:
     """Return the index of the candidate that suits all regions, from scores (candidate, trial) summed over regions."""
     behind = whole[whole.sum(1).argmax()] - whole
-    allowed = np.maximum(NEGLIGIBLE_GAIN_SHARE * behind[0].sum(), RANGE_STANDARD_ERRORS * _error(behind))
+    allowed = np.maximum(NEGLIGIBLE_GAIN_SHARE * behind[0].sum(), RANGE_STANDARD_ERRORS * error_of_sum(behind))
     return int(np.flatnonzero(behind.sum(1) <= allowed)[0])
 
 
@@ -217,64 +162,9 @@ def _own(score: Array, common: int) -> tuple[int, int, int]:
     common : index of the candidate that suits all regions.
     """
     behind = score[score.sum(1).argmax()] - score
-    error = _error(behind)
+    error = error_of_sum(behind)
     close = np.flatnonzero(behind.sum(1) <= RANGE_STANDARD_ERRORS * error)
     least = int(close[0])
     clear = least > 0 and behind[least - 1].sum() > CLEAR_STANDARD_ERRORS * error[least - 1]
     chosen = least if clear else common
     return chosen, min(least, chosen), max(int(close[-1]), chosen)
-
-
-def _error(by_trial: Array) -> Array:
-    """(candidate,) standard error of the sum over trials, (candidate, trial)."""
-    return by_trial.std(1) * np.sqrt(by_trial.shape[1])
-
-
-def choose_drives(
-    fitted: Recording,
-    held_out: Recording,
-    dimensions: Sequence[int],
-    tau_s: float | None = None,
-    curved: bool = True,
-    gaussian: bool = False,
-    max_drives: int = 1,
-) -> Driven:
-    """Fit the network with as many hidden drives as improve the prediction of held-out trials.
-
-    A drive is kept if its gain in held-out log likelihood exceeds ``MIN_DRIVE_GAIN_NATS`` and two standard errors over
-    trials. If a drive that changes within a trial is not kept, a drive that hardly changes within a trial is tried.
-
-    Parameters
-    ----------
-    fitted : trials to fit.
-    held_out : trials on which the fits with and without a drive are compared.
-    dimensions : (region,) number of latents of each region.
-    tau_s : time constant of the units in seconds; None for a network without a leak.
-    curved : whether the currents saturate with the latents.
-    gaussian : whether units are Gaussian; otherwise the activity consists of spike counts.
-    max_drives : largest number of drives to try.
-
-    Returns
-    -------
-    The fit with the drives that were kept.
-    """
-    early = improve(start(fitted, dimensions, tau_s, curved, gaussian), fitted, ROUNDS_BEFORE_DRIVE)
-    best = improve(early, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
-    nats = held_out_nats(best.model, held_out)
-    gains = []
-    for _ in range(max_drives):
-        of_kinds = []
-        for drive_s in (FITTED_DRIVE_TAU_S, SLOW_DRIVE_TAU_S):
-            wider = Fit(*with_drive(*early, fitted, drive_s))
-            tried = improve(wider, fitted, ROUNDS_WITH_DRIVE, LOADINGS_EVERY)
-            gain = held_out_nats(tried.model, held_out) - nats
-            of_kinds.append(float(gain.sum()))
-            is_kept = gain.sum() >= max(MIN_DRIVE_GAIN_NATS, 2 * float(_error(gain[None])[0]))
-            if is_kept:
-                early, best, nats = wider, tried, nats + gain
-                break
-        # The slow changes of a session can gain much by chance in a few trials: they count if they are kept.
-        gains.append(of_kinds[-1] if is_kept else of_kinds[0])
-        if not is_kept:
-            break
-    return Driven(fit=best, gains=np.array(gains), nats=nats)

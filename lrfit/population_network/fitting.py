@@ -18,16 +18,13 @@ from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.file import Fitted, to_dataset
 from lrfit.population_network.fit import Fit, converge, restart
+from lrfit.population_network.fit_settings import DEFAULT_TAU_S, FitSettings
 from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.history import as_read
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.paths import Paths
 from lrfit.population_network.recording import Recording, subset
 
-DEFAULT_TAU_S = 0.1
-"""Time constant of the units if the settings ask for an estimate, in seconds.
-
-Spike counts of a few units say little about the time constant, which sets the size of the currents."""
 LATENTS_CHANGE_NATS = 0.1
 """The inference of the latents of a trial stops when a turn changes its bound by less than this."""
 RECORDED_TRIALS_AT_ONCE = 50
@@ -69,18 +66,16 @@ def fit_recording(
     n_units = np.bincount(data.region)
     dimensions = None if options.dimensions is None else [min(options.dimensions, max(n - 1, 1)) for n in n_units]
     tau_s = float(model.tau_s) if isinstance(model.tau_s, float | int) else DEFAULT_TAU_S
+    settings = FitSettings(
+        tau_s=tau_s,
+        max_dimensions=options.max_dimensions,
+        max_drives=options.max_hidden_drives,
+        self_history=options.self_history,
+    )
     memory = Memory(checkpoints if len(model.seeds) > 1 else None, verbose=0)
     train_or_read, refit_or_read, infer_or_read = map(memory.cache, (train, _refit, of_all_trials))
     started = time.perf_counter()
-    trained = train_or_read(
-        training,
-        held_out,
-        dimensions,
-        tau_s,
-        max_drives=options.max_hidden_drives,
-        max_dimensions=options.max_dimensions,
-        self_history=options.self_history,
-    )
+    trained = train_or_read(training, held_out, dimensions, settings)
     data, training = as_read(trained.fit.model, data), as_read(trained.fit.model, training)
     fits, seconds = [infer_or_read(trained.fit, training, data)], [time.perf_counter() - started]
     for seed in model.seeds[1:]:

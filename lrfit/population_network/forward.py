@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lrfit.population_network.held_out import error_of_sum
 from lrfit.population_network.model import Population, curved, drift, pattern_slopes, within_groups
 from lrfit.population_network.observation import expected, log_likelihood, pattern_information, residual
 from lrfit.population_network.recording import Recording, hide
@@ -67,7 +68,7 @@ def gain_by_source(model: Population, data: Recording) -> tuple[Array, Array]:
             if target != source:
                 of_trials = gained[:, data.region == target].sum(1)
                 gain[target, source] = of_trials.sum()
-                error[target, source] = of_trials.std() * np.sqrt(len(of_trials))
+                error[target, source] = error_of_sum(of_trials)
     return gain, error
 
 

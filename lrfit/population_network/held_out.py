@@ -106,6 +106,11 @@ def infer_each(
     )
 
 
+def error_of_sum(of_trials: Array) -> Array:
+    """Return the standard error (...,) of the sums over trials of values (..., trial)."""
+    return of_trials.std(-1) * np.sqrt(of_trials.shape[-1])
+
+
 def each_alone(data: Recording) -> Recording:
     """Give every trial a pattern of observation of its own."""
     return data._replace(pattern=np.arange(len(data.condition)))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
-
-import numpy as np
 
 from lrfit.population_network.fit import improve, start
-from lrfit.population_network.held_out import held_out_nats
+from lrfit.population_network.fit_settings import SelfHistory
+from lrfit.population_network.held_out import error_of_sum, held_out_nats
 from lrfit.population_network.history import with_past
 from lrfit.population_network.recording import Recording
 
@@ -45,7 +43,7 @@ def history_gain(
         state = improve(start(training, dimensions, tau_s), training, HISTORY_ROUNDS)
         nats.append(held_out_nats(state.model, test))
     gain = nats[1] - nats[0]
-    return float(gain.sum()), float(gain.std() * np.sqrt(len(gain)))
+    return float(gain.sum()), float(error_of_sum(gain))
 
 
 def is_needed(gain: float, error: float) -> bool:
@@ -53,7 +51,7 @@ def is_needed(gain: float, error: float) -> bool:
     return gain >= max(MIN_HISTORY_GAIN_NATS, HISTORY_STANDARD_ERRORS * error)
 
 
-def is_tried(data: Recording, self_history: bool | Literal["auto"]) -> bool:
+def is_tried(data: Recording, self_history: SelfHistory) -> bool:
     """Return whether a history is tried: in spike counts, and by default in bins of at most ``MAX_HISTORY_BIN_S``."""
     fine = data.bin_s <= MAX_HISTORY_BIN_S + 1e-9
     return data.indicator_s is None and (self_history is True or (self_history == "auto" and fine))

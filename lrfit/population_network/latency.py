@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
-from lrfit.population_network.held_out import SHARED_STEPS, infer_each
+from lrfit.population_network.held_out import SHARED_STEPS, error_of_sum, infer_each
 from lrfit.population_network.likelihood import bound
 from lrfit.population_network.model import Population
 from lrfit.population_network.paths import Paths, first_paths, infer
@@ -139,7 +139,7 @@ def are_needed(gain: Array) -> bool:
     ----------
     gain : (trial,) gain of held-out log likelihood by the latencies, in nats.
     """
-    return bool(gain.sum() > max(MIN_LATENCY_GAIN_NATS, MIN_LATENCY_STANDARD_ERRORS * gain.std() * np.sqrt(len(gain))))
+    return bool(gain.sum() > max(MIN_LATENCY_GAIN_NATS, MIN_LATENCY_STANDARD_ERRORS * float(error_of_sum(gain))))
 
 
 def _nats(model: Population, data: Recording, paths: Paths, tried: Array) -> Array:

@@ -9,6 +9,8 @@ import numpy as np
 Array = np.ndarray
 ACTIVITY_DTYPE = np.float32
 """Precision of arrays (time, trial, unit), which take most of the time; smaller arrays have double precision."""
+HELD_OUT_FOLD = 5
+"""One in this number of trials is held out; in co-smoothing, one in this number of units of each region is hidden."""
 BUMP_DISTANCE_S = 0.2
 """Distance between neighbouring bumps of the average responses, in seconds."""
 MAX_PATTERNS = 8
@@ -141,6 +143,28 @@ def subset(data: Recording, trials: Array) -> Recording:
         condition=data.condition[trials],
         pattern=np.unique(data.pattern[trials], return_inverse=True)[1],
     )
+
+
+def split(data: Recording, test: Array | None = None) -> tuple[Recording, Recording]:
+    """Split a recording into trials to fit and held-out trials.
+
+    Parameters
+    ----------
+    data : the recording.
+    test : (trial,) True for the trials to hold out; None for every fifth trial of each condition.
+
+    Returns
+    -------
+    The recording of the trials to fit, and the recording of the held-out trials.
+    """
+    if test is not None:
+        return subset(data, np.flatnonzero(~test)), subset(data, np.flatnonzero(test))
+    rank = np.zeros(len(data.condition), int)
+    for condition in range(data.condition.max() + 1):
+        chosen = data.condition == condition
+        rank[chosen] = np.arange(chosen.sum())
+    out = rank % HELD_OUT_FOLD == HELD_OUT_FOLD - 1
+    return subset(data, np.flatnonzero(~out)), subset(data, np.flatnonzero(out))
 
 
 def hide(data: Recording, units: Array) -> Recording:

@@ -18,14 +18,13 @@ import xarray as xr
 from curbd.scores.score import ALL_REGIONS, Scores
 from curbd.tables import TABLES
 from lrfit.population_network.baselines import average_response, coupled_glm, mean_rates
-from lrfit.population_network.dimensions import HELD_OUT_FOLD
 from lrfit.population_network.file import fitted_of, indicator_of
 from lrfit.population_network.forward import predict_ahead
 from lrfit.population_network.held_out import each_alone, infer_each
 from lrfit.population_network.history import as_read, expected_unseen
 from lrfit.population_network.ingested import from_recording
 from lrfit.population_network.model import Population
-from lrfit.population_network.recording import Recording, hide, subset
+from lrfit.population_network.recording import HELD_OUT_FOLD, Recording, hide, subset
 
 Array = np.ndarray
 MAX_SCORED_TRIALS = 50

@@ -39,7 +39,7 @@ import numpy as np
 
 from lrfit.population_network.evidence import Evidence, evidence, without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
-from lrfit.population_network.held_out import Posterior, held_out_nats, infer_each
+from lrfit.population_network.held_out import Posterior, error_of_sum, held_out_nats, infer_each
 from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.latency import Aligned, align, are_needed, late_nats
 from lrfit.population_network.recording import Recording
@@ -204,7 +204,7 @@ def judge(
 
 def _sum_and_error(of_trials: Array) -> tuple[float, float]:
     """Return the sum over trials and its standard error."""
-    return float(of_trials.sum()), float(of_trials.std() * np.sqrt(len(of_trials)))
+    return float(of_trials.sum()), float(error_of_sum(of_trials))
 
 
 def _synaptic(strength: Evidence, target: int, source: int) -> bool:

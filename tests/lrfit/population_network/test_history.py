@@ -18,7 +18,6 @@ from curbd.teachers import write_populations
 from curbd.teachers.populations import PopulationTeacher, populations
 from curbd.teachers.spikes import recovery
 from lrfit.population_network.currents import currents
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.experiments import run_population_experiments
 from lrfit.population_network.fit import improve, start
 from lrfit.population_network.fitting import fit_recording
@@ -35,7 +34,7 @@ from lrfit.population_network.likelihood import bound
 from lrfit.population_network.model import Population
 from lrfit.population_network.observation import expected, log_rate
 from lrfit.population_network.paths import first_paths, infer
-from lrfit.population_network.recording import Recording, from_arrays, subset
+from lrfit.population_network.recording import Recording, from_arrays, split, subset
 from lrfit.population_network.scores import co_smoothed, score_populations
 from lrfit.population_network.simulation import simulate
 from lrfit.population_network.view import population_views

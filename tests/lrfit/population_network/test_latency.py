@@ -7,11 +7,11 @@ import pytest
 
 from curbd.teachers.populations import populations
 from lrfit.population_network.curvature import choose_form
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import Fit, converge
+from lrfit.population_network.fit_settings import DEFAULT_SETTINGS
 from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.latency import align, are_needed, late_nats, latencies, shifted
-from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.recording import Recording, from_arrays, split
 from lrfit.population_network.verdict import verdict
 
 Array = np.ndarray
@@ -38,13 +38,13 @@ def late_steps(seed: int, latency_sd_s: float, absent: int | list[tuple[int, int
 
 
 def fitted_to(fitted: Recording, held_out: Recording) -> tuple[Fit, float]:
-    formed = choose_form(fitted, held_out, [2, 2], tau_s=0.1)
+    formed = choose_form(fitted, held_out, [2, 2], DEFAULT_SETTINGS)
     return converge(formed.fit, fitted), formed.common_nats
 
 
 def test_latencies_of_a_common_response_are_found(bumps: tuple[Recording, Array]) -> None:
     data, true = bumps
-    aligned = align(converge(choose_form(*split(data), [1, 1], tau_s=0.1).fit, split(data)[0]), split(data)[0])
+    aligned = align(converge(choose_form(*split(data), [1, 1], DEFAULT_SETTINGS).fit, split(data)[0]), split(data)[0])
     of_fitted = np.arange(len(true)) % 5 != 4
     assert np.corrcoef(aligned.latency, true[of_fitted])[0, 1] > 0.8
 

@@ -7,12 +7,14 @@ import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.population_network.curvature import choose_form
-from lrfit.population_network.dimensions import SLOW_DRIVE_TAU_S, choose_dimensions, choose_drives, split
+from lrfit.population_network.dimensions import choose_dimensions
+from lrfit.population_network.drive_choice import SLOW_DRIVE_TAU_S, choose_drives
 from lrfit.population_network.evidence import evidence
 from lrfit.population_network.fit import converge
+from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, FitSettings
 from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.ranks import pathway_rank, rank_losses
-from lrfit.population_network.recording import Recording, from_arrays
+from lrfit.population_network.recording import Recording, from_arrays, split
 from lrfit.population_network.verdict import judge, verdict
 
 Array = np.ndarray
@@ -60,7 +62,7 @@ def test_regions_have_numbers_of_latents_of_their_own() -> None:
     teacher = populations(
         regions=2, units=100, recorded=30, trials=100, bins=60, rate_hz=15.0, rank=[2, 3], absent=0, seed=200
     )
-    chosen = choose_dimensions(*split(recording_of(teacher)), tau_s=0.1)
+    chosen = choose_dimensions(*split(recording_of(teacher)), DEFAULT_SETTINGS)
     assert chosen.number == [2, 3]
     assert chosen.suffice
     assert all(low <= number <= high for low, number, high in zip(chosen.low, chosen.number, chosen.high, strict=True))
@@ -71,8 +73,8 @@ def test_a_third_latent_is_missed_if_two_are_the_most_that_are_tried() -> None:
         regions=2, units=100, recorded=30, trials=100, bins=60, rate_hz=15.0, rank=3, absent=0, seed=200
     )
     trials = split(recording_of(teacher))
-    assert not choose_dimensions(*trials, (1, 2), tau_s=0.1).suffice
-    assert choose_dimensions(*trials, (1, 2, 3), tau_s=0.1).suffice
+    assert not choose_dimensions(*trials, FitSettings(max_dimensions=2)).suffice
+    assert choose_dimensions(*trials, FitSettings(max_dimensions=3)).suffice
 
 
 def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
@@ -80,7 +82,7 @@ def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
         regions=2, units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, absent=0, seed=203
     )
     trials = split(recording_of(teacher))
-    plain, driven = (choose_dimensions(*trials, (1, 2), tau_s=0.1, drives_tau_s=taus_s) for taus_s in ([], [0.2]))
+    plain, driven = (choose_dimensions(*trials, FitSettings(max_dimensions=2), taus_s) for taus_s in ([], [0.2]))
     assert driven.number == [2, 2]
     assert (driven.co_smoothing.sum(1) > plain.co_smoothing.sum(1)).all()
 
@@ -88,7 +90,7 @@ def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
 @pytest.mark.parametrize("linear", [False, True])
 def test_held_out_trials_tell_linear_from_curved_teachers(linear: bool) -> None:
     teacher = populations(regions=2, units=100, recorded=20, trials=60, bins=60, linear=linear, absent=0, seed=200)
-    formed = choose_form(*split(recording_of(teacher)), [2, 2], tau_s=0.1)
+    formed = choose_form(*split(recording_of(teacher)), [2, 2], DEFAULT_SETTINGS)
     assert formed.fit.model.curvature.any() != linear
     assert formed.curved_gain < 0 if linear else formed.curved_gain > 0
 
@@ -98,7 +100,7 @@ def test_curved_teachers_with_hidden_drives_stay_curved(drives: int) -> None:
     teacher = populations(
         units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, drives=drives, absent=0, seed=201
     )
-    formed = choose_form(*split(recording_of(teacher)), [2, 2, 2], tau_s=0.1, max_drives=2)
+    formed = choose_form(*split(recording_of(teacher)), [2, 2, 2], FitSettings(max_drives=2))
     assert formed.fit.model.curvature.any()
     assert formed.fit.model.group.max() - 2 == drives
 
@@ -113,8 +115,8 @@ def with_gain(rng: np.random.Generator) -> tuple[Recording, Recording]:
 
 def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger(with_gain: tuple[Recording, Recording]) -> None:
     fitted, held_out = with_gain
-    formed = choose_form(fitted, held_out, [1, 1])
-    in_curved = choose_drives(fitted, held_out, [1, 1], curved=True)
+    formed = choose_form(fitted, held_out, [1, 1], FitSettings(tau_s=None))
+    in_curved = choose_drives(fitted, held_out, [1, 1], FitSettings(tau_s=None))
     # The gain of whole trials is a slow drive in a curved network.
     assert drive_tau_s(in_curved.fit.model, fitted.bin_s) == pytest.approx([SLOW_DRIVE_TAU_S])
     # The linear network that is chosen takes a part of the gain for pathways, and needs no drive.
@@ -143,7 +145,7 @@ def test_a_gain_of_all_units_that_changes_from_trial_to_trial_is_no_pathway(
     with_gain: tuple[Recording, Recording],
 ) -> None:
     fitted, held_out = with_gain
-    formed = choose_form(fitted, held_out, [1, 1])
+    formed = choose_form(fitted, held_out, [1, 1], FitSettings(tau_s=None))
     without_drives, judged = (verdict(formed.fit, fitted, held_out, nats) for nats in (0.0, formed.common_nats))
     assert without_drives.resolved.any()
     assert not judged.resolved.any()
@@ -156,7 +158,7 @@ def test_a_response_of_two_regions_whose_time_varies_is_no_pathway() -> None:
     size, log_hz = rng.uniform(0.6, 1.5, 24), np.log(10) + 0.3 * rng.standard_normal(24)
     counts = rng.poisson(0.05 * np.exp(log_hz + bump[..., None] * size)).astype(float)
     fitted, held_out = split(from_arrays(counts, np.repeat([0, 1], 12), 0.05))
-    formed = choose_form(fitted, held_out, [1, 1], tau_s=0.1)
+    formed = choose_form(fitted, held_out, [1, 1], DEFAULT_SETTINGS)
     judged = verdict(converge(formed.fit, fitted), fitted, held_out, formed.common_nats)
     assert not judged.resolved.any()
     # A pathway would be resolved by what it gains alone.

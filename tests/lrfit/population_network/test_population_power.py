@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import populations
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import improve, start
 from lrfit.population_network.power import needed
-from lrfit.population_network.recording import Recording, from_arrays, subset
+from lrfit.population_network.recording import Recording, from_arrays, split, subset
 from lrfit.population_network.verdict import Verdict, verdict
 
 PRESENT, ABSENT = (1, 0), (0, 1)

@@ -12,10 +12,11 @@ from curbd.teachers.populations import PopulationTeacher, populations, slow_driv
 from curbd.teachers.spiking_areas import spiking_areas
 from lrfit.population_network.analysis import analyse
 from lrfit.population_network.currents import currents
-from lrfit.population_network.dimensions import choose_drives, split
+from lrfit.population_network.drive_choice import choose_drives
 from lrfit.population_network.evidence import evidence, without
 from lrfit.population_network.fit import improve, restart, start
-from lrfit.population_network.recording import from_arrays, subset
+from lrfit.population_network.fit_settings import DEFAULT_SETTINGS
+from lrfit.population_network.recording import from_arrays, split, subset
 from lrfit.population_network.simulation import simulate
 from lrfit.population_network.verdict import MIN_PATHWAY_NATS, verdict
 
@@ -131,7 +132,7 @@ def test_gaps_ragged_trials_and_gaussian_units(teacher: PopulationTeacher) -> No
 def test_a_hidden_drive_is_kept_where_there_is_one() -> None:
     driven = populations(units=100, recorded=20, trials=120, bins=60, hidden=1.0, seed=201)
     data = from_arrays(driven.activity, driven.region, driven.bin_s, driven.inputs, driven.condition)
-    driven_fit = choose_drives(*split(data), [2, 2, 2], tau_s=0.1)
+    driven_fit = choose_drives(*split(data), [2, 2, 2], DEFAULT_SETTINGS)
     assert driven_fit.gains[0] > 10
     assert driven_fit.fit.model.group.max() == 3
 

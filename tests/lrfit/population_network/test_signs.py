@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.population_signs import SIGN, teacher
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import improve, start
 from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.model import regauge
+from lrfit.population_network.recording import split
 from lrfit.population_network.signs import ROUNDS_PER_PASS, SIGN_PASSES, sent_signs, with_signs, wrong_share
 from tests.support.small_population import small_model
 

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
-from lrfit.population_network.dimensions import split
 from lrfit.population_network.fit import Fit, converge, start
 from lrfit.population_network.hidden import initial_shrinkage, with_drive
 from lrfit.population_network.paths import first_paths, infer
-from lrfit.population_network.recording import Recording, from_arrays, subset
+from lrfit.population_network.recording import Recording, from_arrays, split, subset
 from lrfit.population_network.verdict import Verdict, verdict
 from lrfit.population_network.weights import ABSENT_PENALTY
 from lrfit.population_network.window_verdict import in_bins, window_verdict
