@@ -33,7 +33,8 @@ from curbd.pathways.currents import current_table
 from curbd.pathways.judge import judge
 from curbd.pathways.judged_fits import JudgedFits
 from curbd.pathways.null_table import null_table
-from curbd.regression.moments import PENALTY_GRID, moments
+from curbd.regression.moments import moments
+from curbd.regression.ridge import PENALTY_GRID
 from curbd.settings.estimators import OneStep
 from curbd.settings.experiments import Inactivation
 from curbd.settings.models import Model

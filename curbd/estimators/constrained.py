@@ -17,7 +17,8 @@ from curbd.network.fit import Controls, Fit, Posterior
 from curbd.recording.circuit import LEAST_PENALTY_FACTOR, Circuit, Density
 from curbd.regression.block_ridge import Regression, inflation, regress, residual_variance
 from curbd.regression.bounded import CHANGE_TOLERANCE, Penalties, solve_bounded
-from curbd.regression.moments import REGULARISING_PENALTY, Moments, inputs_free, moments
+from curbd.regression.moments import Moments, moments
+from curbd.regression.ridge import REGULARISING_PENALTY, inputs_free
 from curbd.regression.spatial_penalty import communicability
 from curbd.regression.transitions import TrainingData, as_network, regressors, targets, transitions
 from curbd.settings.estimators import OneStep, Sparse

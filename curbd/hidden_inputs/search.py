@@ -18,7 +18,7 @@ from curbd.hidden_inputs.spectra import Spectra, cross_spectrum, from_frequencie
 from curbd.network.equation import Network, weights
 from curbd.network.fit import Fit, Hidden, Posterior, SlowFactors
 from curbd.regression.block_ridge import SUBSTEP_ROUNDS, regress
-from curbd.regression.moments import WEAK_INPUT_PENALTY
+from curbd.regression.ridge import WEAK_INPUT_PENALTY
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, Transitions, regressors, targets, transitions
 from curbd.settings.estimators import MAX_HIDDEN_INPUTS, OneStep

@@ -20,7 +20,8 @@ import torch
 
 from curbd.pathways.current_regression import CurrentRegression
 from curbd.pathways.solved_regression import SolvedRegression
-from curbd.regression.moments import block_slices, twice_lower
+from curbd.regression.moments import block_slices
+from curbd.regression.symmetric_products import twice_lower
 
 Array = np.ndarray
 

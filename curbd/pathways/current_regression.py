@@ -16,16 +16,8 @@ from curbd.network.tensors import device, tensor
 from curbd.network.view import View
 from curbd.pathways.solved_regression import SolvedRegression, mean_of_active
 from curbd.regression.cross_validation import choose_penalties
-from curbd.regression.moments import (
-    Block,
-    Moments,
-    block_slices,
-    cholesky,
-    inputs_free,
-    inverse_of,
-    moments,
-    summed_moments,
-)
+from curbd.regression.moments import Block, Moments, block_slices, cholesky, inverse_of, moments, summed_moments
+from curbd.regression.ridge import inputs_free
 from curbd.regression.transitions import source_of_regressor
 
 Array = np.ndarray

@@ -13,15 +13,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from curbd.regression.moments import (
-    LEAST_SUM_OF_SQUARES,
-    Moments,
-    cholesky,
-    inverse_of,
-    penalised,
-    quadratic_forms,
-    scatter,
-)
+from curbd.regression.moments import LEAST_SUM_OF_SQUARES, Moments, cholesky, inverse_of, penalised
+from curbd.regression.symmetric_products import quadratic_forms, scatter
 
 Array = np.ndarray
 INVERTED_ROWS_SHARE = 0.1

@@ -26,7 +26,8 @@ from curbd.network.tensors import tensor
 from curbd.pathways.held_out_past import HeldOut, RestOfFold
 from curbd.pathways.past_evidence import PAST_PENALTIES, gained_share, log_odds
 from curbd.pathways.past_regression import FOLDS, PastRegression, squares_about_mean
-from curbd.regression.moments import WEAK_INPUT_PENALTY, Moments
+from curbd.regression.moments import Moments
+from curbd.regression.ridge import WEAK_INPUT_PENALTY
 from curbd.regression.ridge_factors import MAX_ROUNDING_SHARE
 
 Array = np.ndarray

@@ -7,7 +7,8 @@ import torch
 
 from curbd.pathways.past_regression import RESIDUAL_ROUNDING_SHARE
 from curbd.pathways.tridiagonal import Tridiagonal
-from curbd.regression.moments import Moments, cholesky, scatter
+from curbd.regression.moments import Moments, cholesky
+from curbd.regression.symmetric_products import scatter
 
 PAST_PENALTIES = 10.0 ** np.arange(-2, 9, 0.25)
 """Penalties on the past that are tried, for regressors of unit power."""

@@ -13,15 +13,8 @@ import numpy as np
 import torch
 
 from curbd.network.tensors import tensor
-from curbd.regression.moments import (
-    LEAST_SUM_OF_SQUARES,
-    PENALTY_GRID,
-    Moments,
-    cholesky,
-    inverse_of,
-    solve,
-    squared_error,
-)
+from curbd.regression.moments import LEAST_SUM_OF_SQUARES, Moments, cholesky, inverse_of, squared_error
+from curbd.regression.ridge import PENALTY_GRID, ridge_weights
 
 Array = np.ndarray
 MAX_DESCENT_ROUNDS = 4
@@ -48,7 +41,7 @@ def held_out_errors(folds: Moments, rest: Moments, penalty: torch.Tensor) -> tor
     -------
     (fold, unit) error as a share.
     """
-    return squared_error(folds, solve(rest, penalty)) / _squares(folds)
+    return squared_error(folds, ridge_weights(rest, penalty)) / _squares(folds)
 
 
 def choose_penalties(folds: Moments, source: Array, start: Array) -> Array:

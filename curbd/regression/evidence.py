@@ -17,7 +17,8 @@ from scipy.linalg import lapack
 
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
-from curbd.regression.moments import PENALTY_GRID, Moments, penalised, squared_error
+from curbd.regression.moments import Moments, penalised, squared_error
+from curbd.regression.ridge import PENALTY_GRID
 from curbd.regression.ridge_factors import RidgeFactors, product_with_inverse
 
 Array = np.ndarray

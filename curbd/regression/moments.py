@@ -1,10 +1,7 @@
-"""Ridge regression from sufficient statistics, with one penalty for each pair of a target region and a source.
+"""Second moments of the regression of currents on the activity of all sources, from which regressions are solved.
 
-The current y of every unit is regressed on z = [r, u, 1]: the rates of all units, the inputs and a constant. Sources
-are the regions, every input, and the bias. Penalties are arrays (target region, source), and ``source`` holds the index
-of the source that each regressor belongs to (see `curbd.regression.transitions.source_of_regressor`). A block holds the
-weights from one source to the units of one target region. Currents are in the (dimensionless) units of the state x in
-tau dx/dt = -x + J r + B u + b.
+The current y of every unit is regressed on z = [r, u, 1]: the rates of all units, the inputs and a constant. Currents
+are in the (dimensionless) units of the state x in tau dx/dt = -x + J r + B u + b.
 """
 
 from __future__ import annotations
@@ -17,23 +14,13 @@ import torch
 from scipy.linalg import get_lapack_funcs
 
 from curbd.network.tensors import tensor
+from curbd.regression.symmetric_products import ROWS_OF_BLOCK, add_scatter, quadratic_forms, scatter
 
 Array = np.ndarray
-WEAK_INPUT_PENALTY = 1e-3
-"""Penalty on the weights of an input, as a share of the input's sum of squares, that leaves the weights nearly free."""
-REGULARISING_PENALTY = 1e-9
-"""Penalty that keeps the matrix regular if an input is always 0, and leaves the bias free."""
-PENALTY_GRID = 10.0 ** np.arange(-2, 6)
-"""Penalties that are tried first, and the limits of all penalties. Smaller penalties fit the rounding errors of nearly
-deterministic data: the currents of the published simulator get worse although the held-out error still falls."""
 LEAST_SUM_OF_SQUARES = 1e-12
 """Sums of squares of a unit's current below this value count as this value."""
 LEAST_ROWS_OF_LAPACK = 400
 """Smaller matrices are factorised by torch, many of them at once."""
-ROWS_OF_BLOCK = 256
-"""Rows of a symmetric matrix that are multiplied together where its upper half is left out."""
-ROWS_OF_SCATTER = 1024
-"""Rows of a symmetric matrix to which products are added together."""
 VALUES_OF_BLOCK = 1 << 23
 """Largest number of values of a block of trials, 64 MiB in double precision, unless a single trial has more."""
 
@@ -189,67 +176,6 @@ def block_slices(count: int, values_of_each: int) -> Iterator[slice]:
         yield slice(start, min(start + at_once, count))
 
 
-def scatter(z: torch.Tensor) -> torch.Tensor:
-    """Sum the products z z' of values (pair, column) over pairs: (column, column)."""
-    if z.device.type == "cpu":
-        # NumPy computes a product of an array with itself by half, because the product is symmetric.
-        values = z.numpy()
-        return torch.from_numpy(values.T @ values)
-    return z.T @ z
-
-
-def add_scatter(total: torch.Tensor, z: torch.Tensor) -> None:
-    """Add the products z z' of values (pair, column), summed over pairs, to a symmetric matrix (column, column).
-
-    Blocks below the diagonal are computed, and copied to the other side.
-    """
-    for start in range(0, len(total), ROWS_OF_SCATTER):
-        rows, before, until = slice(start, start + ROWS_OF_SCATTER), slice(start), slice(start + ROWS_OF_SCATTER)
-        total[rows, until].addmm_(z[:, rows].mT, z[:, until])
-        total[before, rows] = total[rows, before].mT
-
-
-def twice_lower(symmetric: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Multiply values with blocks of a symmetric matrix S on the diagonal, and with twice the blocks below.
-
-    The product P has the same values' P, but for an antisymmetric part, as the product S values, for little more than
-    half of the multiplications.
-
-    Parameters
-    ----------
-    symmetric : (row, row) the matrix S.
-    values : (row, column) values.
-
-    Returns
-    -------
-    (row, column) the product P.
-    """
-    if len(symmetric) < 2 * ROWS_OF_BLOCK:
-        return symmetric @ values
-    product = values.new_empty(values.shape)
-    for start in range(0, len(symmetric), ROWS_OF_BLOCK):
-        rows, before = slice(start, start + ROWS_OF_BLOCK), slice(start)
-        torch.mm(symmetric[rows, rows], values[rows], out=product[rows])
-        product[rows].addmm_(symmetric[rows, before], values[before], alpha=2)
-    return product
-
-
-def quadratic_forms(values: torch.Tensor, symmetric: torch.Tensor) -> torch.Tensor:
-    """Compute v' S v of every row v of values (row, column), for a symmetric matrix S (column, column): (row,).
-
-    A large S is taken in blocks on the diagonal and twice the blocks above.
-    """
-    if len(symmetric) < 2 * ROWS_OF_BLOCK:
-        return (values @ symmetric).mul_(values).sum(-1)
-    total = values.new_zeros(len(values))
-    for start in range(0, len(symmetric), ROWS_OF_BLOCK):
-        columns, before = slice(start, start + ROWS_OF_BLOCK), slice(start)
-        product = values[:, columns] @ symmetric[columns, columns]
-        product.addmm_(values[:, before], symmetric[before, columns], alpha=2)
-        total += product.mul_(values[:, columns]).sum(-1)
-    return total
-
-
 def weighted_moments(z: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> Moments:
     """Compute the second moments of a regression in which every unit weights the pairs differently.
 
@@ -275,23 +201,6 @@ def times_scatter(W: torch.Tensor, ZZ: torch.Tensor) -> torch.Tensor:
 def squared_error_by_unit(m: Moments, W: torch.Tensor) -> torch.Tensor:
     """Return the sum over pairs of (y - W z)^2 (unit,); the moments m have one matrix ZZ for all units or per unit."""
     return m.YY - 2 * (W * m.YZ).sum(1) + (times_scatter(W, m.ZZ) * W).sum(1)
-
-
-def inputs_free(block: Array, input_power: Array) -> Array:
-    """Extend penalties of regions to all sources, so that the weights of inputs and the bias are nearly free.
-
-    Parameters
-    ----------
-    block : (target region, source region) penalties.
-    input_power : (input,) sum of squares of each input. The penalty of an input is a share of its sum of squares, so
-        that the unit in which the input was recorded does not matter.
-
-    Returns
-    -------
-    (target region, source) penalties of the regions, then of every input, then of the bias.
-    """
-    weak = np.append(np.maximum(WEAK_INPUT_PENALTY * input_power, REGULARISING_PENALTY), REGULARISING_PENALTY)
-    return np.concatenate([block, np.broadcast_to(weak, (len(block), len(weak)))], axis=1)
 
 
 def penalised(gram: torch.Tensor, ridge: torch.Tensor) -> torch.Tensor:
@@ -389,23 +298,6 @@ def solutions(gram: torch.Tensor, ridge: torch.Tensor, right: torch.Tensor) -> t
     rows = [(U @ (U.mT @ of_unit), U.square().sum(1)) for U, of_unit in zip(factors, right, strict=True)]
     solved, diagonal = (torch.stack(of_units) for of_units in zip(*rows, strict=True))
     return solved, diagonal
-
-
-def solve(m: Moments, penalty: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:
-    """Solve a ridge regression: W = YZ (ZZ + diag(penalty))^-1.
-
-    Parameters
-    ----------
-    m : second moments, YZ of targets and regressors and ZZ of the regressors.
-    penalty : (regressor,) ridge penalties.
-    rows : indices of the units whose weights are solved for; by default all units.
-
-    Returns
-    -------
-    W : (..., row, regressor) weights; the leading axes are the leading axes of the moments.
-    """
-    factor = cholesky(m.ZZ + torch.diag(penalty))
-    return torch.cholesky_solve(m.YZ[..., rows, :].mT, factor).mT
 
 
 def squared_error(m: Moments, W: torch.Tensor, rows: Array | slice = slice(None)) -> torch.Tensor:

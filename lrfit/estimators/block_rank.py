@@ -24,14 +24,8 @@ from curbd.network.silent_states import SilentStates, silent_states
 from curbd.network.tensors import tensor
 from curbd.progress import tracked
 from curbd.regression.cross_validation import choose_penalties, held_out_errors
-from curbd.regression.moments import (
-    PENALTY_GRID,
-    Moments,
-    inputs_free,
-    moments,
-    squared_error,
-)
-from curbd.regression.moments import solve as ridge
+from curbd.regression.moments import Moments, moments, squared_error
+from curbd.regression.ridge import PENALTY_GRID, inputs_free, ridge_weights
 from curbd.regression.silent_units import expected_transitions
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import (
@@ -168,7 +162,7 @@ def choose(
         of_target = folds.of_units(rows)
         share = held_out_errors(of_target, of_target.without(), full).sum(0)
         noise[rows] = (share * of_target.YY.sum(0) / of_target.n.sum()).clamp_min(1e-12).cpu().numpy()
-        without_own = without_own_rate(of_target, ridge(of_target.total(), full), rows)
+        without_own = without_own_rate(of_target, ridge_weights(of_target.total(), full), rows)
         chosen = penalty[target].copy()
         for source in range(n_regions):
             candidates = [
@@ -246,7 +240,7 @@ def _solve_target(m: Moments, ranks: Array, blocks: BlockChoice, target: int) ->
     """Weights of one target region (unit, regressor), by cyclic descent in the penalised squared error."""
     penalty = tensor(blocks.penalty[target][blocks.source])
     outside = np.flatnonzero(blocks.source >= len(ranks))
-    W = ridge(m, penalty)
+    W = ridge_weights(m, penalty)
     W[:, np.flatnonzero(np.isin(blocks.source, np.flatnonzero(ranks == 0)))] = 0
     sources = np.flatnonzero(ranks)
     error = np.inf
@@ -259,7 +253,7 @@ def _solve_target(m: Moments, ranks: Array, blocks: BlockChoice, target: int) ->
             W[:, here] = at_rank(regression(partial, penalty[here], len(columns)), int(ranks[source]))
         if not len(sources):
             inputs_and_bias = Moments(m.ZZ[outside][:, outside], m.YZ[:, outside], m.YY, m.n)
-            W[:, outside] = ridge(inputs_and_bias, penalty[outside])
+            W[:, outside] = ridge_weights(inputs_and_bias, penalty[outside])
         before, error = error, float((squared_error(m, W) + W**2 @ penalty).sum())
         if len(sources) <= 1 or before - error < LEAST_SWEEP_GAIN * error:
             break

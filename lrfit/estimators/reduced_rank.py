@@ -23,8 +23,8 @@ from curbd.network.equation import Network, decay
 from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
 from curbd.regression.cross_validation import held_out_errors
-from curbd.regression.moments import PENALTY_GRID, Moments, inputs_free, moments, squared_error
-from curbd.regression.moments import solve as ridge
+from curbd.regression.moments import Moments, moments, squared_error
+from curbd.regression.ridge import PENALTY_GRID, inputs_free, ridge_weights
 from curbd.regression.time_constant import estimate_tau
 from curbd.regression.transitions import TrainingData, as_network, regressors, source_of_regressor, targets, transitions
 from curbd.settings.estimators import ReducedRank
@@ -131,7 +131,7 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
     errors = rank_errors(in_noise_units(folds, noise), grid, n_units, max_rank)
     rank = max_rank
     if options.rank is None:
-        without_own = without_own_rate(folds, ridge(folds.total(), grid[best]), rows)
+        without_own = without_own_rate(folds, ridge_weights(folds.total(), grid[best]), rows)
         rank = min(
             smallest_rank(errors),
             smallest_rank(rank_errors(in_noise_units(without_own, noise), grid, n_units, max_rank)),
@@ -234,8 +234,8 @@ def regression(m: Moments, penalty: torch.Tensor, limited: int) -> RegressionAtE
     The solution at every rank.
     """
     others = Moments(m.ZZ[..., limited:, limited:], m.YZ[..., limited:], m.YY, m.n)
-    unlimited = torch.nn.functional.pad(ridge(others, penalty[limited:]), (limited, 0))
-    added = ridge(m, penalty) - unlimited
+    unlimited = torch.nn.functional.pad(ridge_weights(others, penalty[limited:]), (limited, 0))
+    added = ridge_weights(m, penalty) - unlimited
     # `added` holds weights on the part of the limited regressors that the other regressors do not explain.
     currents = added @ (m.ZZ + torch.diag(penalty)) @ added.mT
     return RegressionAtEveryRank(unlimited, added, torch.linalg.eigh(currents).eigenvectors.flip(-1))

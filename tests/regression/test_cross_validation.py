@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from curbd.regression.cross_validation import LEAST_ERROR_GAIN, choose_penalties, held_out_errors
-from curbd.regression.moments import PENALTY_GRID, moments
+from curbd.regression.moments import moments
+from curbd.regression.ridge import PENALTY_GRID
 from curbd.regression.transitions import source_of_regressor
 
 

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from curbd.regression.moments import (
-    LEAST_ROWS_OF_LAPACK,
-    ROWS_OF_BLOCK,
-    cholesky,
-    inverse_of,
-    quadratic_forms,
-    twice_lower,
-)
+from curbd.regression.moments import LEAST_ROWS_OF_LAPACK, cholesky, inverse_of
+from curbd.regression.symmetric_products import ROWS_OF_BLOCK, quadratic_forms, twice_lower
 
 
 @pytest.mark.parametrize("size", [7, 2 * ROWS_OF_BLOCK + 7])
