@@ -14,7 +14,7 @@ import pandas as pd
 from benchmarks.populations import pathway_scores
 from curbd.teachers.chaotic_areas import chaotic_areas
 from lrfit.population_network.analysis import analyse
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.recording import from_arrays
 
 OUT = Path("docs/populations/chaotic_areas.csv")
@@ -33,7 +33,7 @@ def rows_of(seed: int) -> pd.DataFrame:
     teacher = chaotic_areas(trials=TRIALS, bins=BINS, seed=seed)
     data = from_arrays(teacher.activity, teacher.region, teacher.bin_s, condition=teacher.condition)
     began = time.process_time()
-    result = analyse(data, settings=FitSettings(tau_s=teacher.tau_s))
+    result = analyse(data, settings=PopulationSettings(tau_s=teacher.tau_s))
     seconds = time.process_time() - began
     evidence = result.verdict.evidence
     shares = {name: [getattr(evidence, name)[t, s] for s in range(5) for t in range(5)] for name in ("nats", "share")}

@@ -24,7 +24,7 @@ from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import Dimensions, choose_dimensions
 from lrfit.population_network.evidence import Evidence, evidence
 from lrfit.population_network.fit import Fit, converge
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.recording import HELD_OUT_FOLD, Recording, from_arrays, split
 
 Array = np.ndarray
@@ -63,7 +63,7 @@ def line(name: str, seed: int, size: Mapping[str, Any]) -> dict[str, Any]:
     test = np.arange(len(teacher.condition)) // 2 % HELD_OUT_FOLD == HELD_OUT_FOLD - 1
     fitted, held_out = split(data, test)
     used = time.process_time()
-    settings = FitSettings(tau_s=teacher.tau_s, max_drives=MAX_DRIVES)
+    settings = PopulationSettings(tau_s=teacher.tau_s, max_drives=MAX_DRIVES)
     chosen = choose_dimensions(fitted, held_out, settings)
     formed = choose_form(fitted, held_out, chosen.number, settings)
     state, gain = converge(formed.fit, fitted), formed.curved_gain

@@ -14,7 +14,7 @@ import numpy as np
 
 from lrfit.population_network.analysis import train
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.model import Population
 from lrfit.population_network.observation import expected
@@ -77,7 +77,7 @@ def main(path: Path) -> None:
         began = time.process_time()
         data = from_arrays(rates, region, float(np.median(np.diff(time_s))), evoked=evoked)
         training, held_out = split(data, None)
-        trained = train(training, held_out, settings=FitSettings(gaussian=True))
+        trained = train(training, held_out, settings=PopulationSettings(gaussian=True))
         fit, verdict = trained.fit, trained.verdict
         lost = losses(fit, training, held_out)
         drawn = np.random.default_rng(0).integers(len(lost), size=(RESAMPLES, len(lost)))

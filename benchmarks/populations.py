@@ -26,7 +26,7 @@ from curbd.teachers.spiking_areas import spiking_areas
 from lrfit.population_network.analysis import Analysis, analyse
 from lrfit.population_network.currents import currents
 from lrfit.population_network.fit import converge, start
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.indicator import from_fluorescence
 from lrfit.population_network.model import Population
 from lrfit.population_network.recording import Recording, from_arrays
@@ -155,7 +155,7 @@ def population_line(name: str, seed: int, teacher: PopulationTeacher, imaged: bo
     wall, used = time.perf_counter(), time.process_time()
     parts = (teacher.activity, teacher.region, teacher.bin_s, teacher.inputs, teacher.condition)
     data = from_fluorescence(*parts) if imaged else from_arrays(*parts)
-    result = analyse(data, settings=FitSettings(tau_s=teacher.tau_s))
+    result = analyse(data, settings=PopulationSettings(tau_s=teacher.tau_s))
     wall, used = time.perf_counter() - wall, time.process_time() - used
     table = pathway_scores(teacher, result, data)
     cross = table[table.target != table.source]
@@ -219,7 +219,7 @@ def spiking_line(name: str, seed: int, synapse_mv: float) -> dict[str, Any]:
     teacher = spiking_areas(synapse_mv=synapse_mv, seed=seed, bins=125, bin_s=0.004)
     data = from_arrays(teacher.activity, teacher.region, teacher.bin_s)
     wall, used = time.perf_counter(), time.process_time()
-    result = analyse(data, settings=FitSettings(tau_s=None))
+    result = analyse(data, settings=PopulationSettings(tau_s=None))
     wall, used = time.perf_counter() - wall, time.process_time() - used
     resolved = result.verdict.resolved
     forward = int(resolved[1, 0])

@@ -24,7 +24,7 @@ from curbd.commands.steps import (
     read_fitted,
     read_recording,
     use_threads_and_device,
-    write_currents,
+    write_current_files,
     write_dynamics,
     write_effects,
     write_windows,
@@ -94,7 +94,7 @@ def _currents(arguments: argparse.Namespace) -> None:
 
     recording, networks, _ = read_fitted(arguments)
     fits = population_views(recording, networks)
-    write_currents(arguments, networks, fits, CURRENT_UNIT)
+    write_current_files(arguments, networks, fits, CURRENT_UNIT)
     true_currents = read_true_currents(arguments.recording)
     tables.write("pathways", pathway_table(fits, networks, true_currents), arguments.pathways)
     tables.write("nulls", null_table(networks), arguments.nulls)

@@ -21,7 +21,7 @@ from curbd.commands.steps import (
     judge_of_units,
     read_experiments,
     read_fitted,
-    write_currents,
+    write_current_files,
     write_dynamics,
     write_effects,
     write_windows,
@@ -103,7 +103,7 @@ def _currents(arguments: argparse.Namespace) -> None:
 
     recording, networks, truth = read_fitted(arguments)
     judged = JudgedFits(recording, networks)
-    write_currents(arguments, networks, judged.fits, "units of x")
+    write_current_files(arguments, networks, judged.fits, "units of x")
     tables.write("pathways", judge(recording, networks, truth, judged=judged), arguments.pathways)
     wanted = arguments.further_nulls == "true"
     nulls = null_table(recording, networks, judged=judged) if wanted else tables.empty("nulls")

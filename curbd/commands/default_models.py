@@ -10,7 +10,7 @@ import numpy as np
 
 from curbd.settings.models import Model
 from curbd.settings.plan import Plan
-from curbd.settings.recordings_table import Recording
+from curbd.settings.recordings_table import RecordingRow
 from curbd.storage.hdf5 import readable_hdf5
 from curbd.storage.zarr_folders import is_zarr, zarr_group
 
@@ -44,7 +44,7 @@ def with_default_models(plan: Plan) -> Plan:
     return replace(plan, config=plan.config.model_copy(update={"models": MODELS_OF_POPULATIONS}))
 
 
-def shows_populations(row: Recording) -> bool:
+def shows_populations(row: RecordingRow) -> bool:
     """Return whether the activity of a recording is spike times, spike counts or fluorescence, without smoothing.
 
     A file that is not readable holds none of these.
@@ -86,7 +86,7 @@ def _roi_responses(file: h5py.File) -> list[str]:
     return paths or [""]
 
 
-def _holds_counts(file: h5py.File, row: Recording) -> bool:
+def _holds_counts(file: h5py.File, row: RecordingRow) -> bool:
     from curbd.recording.counts import counts_per_rate
 
     layout = row.settings.hdf5

@@ -12,7 +12,7 @@ from curbd.settings.plan import Plan
 from curbd.settings.result_files import files_of_model, files_of_recording
 
 
-class Outcome(NamedTuple):
+class RunOutcome(NamedTuple):
     """The results that a run has produced so far.
 
     Attributes
@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     left_out: dict[str, str]
 
 
-def outcome(results: Path, plan: Plan) -> Outcome:
+def outcome(results: Path, plan: Plan) -> RunOutcome:
     """Find the results of a run that exist and belong together.
 
     A file that is older than the file from which it is made comes from an earlier run and does not count.
@@ -50,10 +50,10 @@ def outcome(results: Path, plan: Plan) -> Outcome:
                 fits.setdefault(recording, []).append(model)
             else:
                 left_out[f"{recording}, {model}"] = _reason(results, step, recording, model)
-    return Outcome(fits, left_out)
+    return RunOutcome(fits, left_out)
 
 
-def results_to_collect(results: Path, plan: Plan, *, partial: bool) -> Outcome:
+def results_to_collect(results: Path, plan: Plan, *, partial: bool) -> RunOutcome:
     """Choose the recordings and models whose results are collected.
 
     Parameters
@@ -67,7 +67,7 @@ def results_to_collect(results: Path, plan: Plan, *, partial: bool) -> Outcome:
     UserError : no model has all its results.
     """
     if not partial:
-        return Outcome({recording: list(plan.config.models) for recording in plan.recordings}, {})
+        return RunOutcome({recording: list(plan.config.models) for recording in plan.recordings}, {})
     found = outcome(results, plan)
     if not found.fits:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in found.left_out.items())

@@ -46,7 +46,7 @@ def read_recording(arguments: argparse.Namespace) -> tuple[xr.Dataset, xr.Datase
     return read_with_truth(arguments.recording)
 
 
-class Fitted(NamedTuple):
+class FittedRecording(NamedTuple):
     """What a step that reads fitted networks works on.
 
     Attributes
@@ -61,7 +61,7 @@ class Fitted(NamedTuple):
     truth: xr.Dataset | None
 
 
-def read_fitted(arguments: argparse.Namespace) -> Fitted:
+def read_fitted(arguments: argparse.Namespace) -> FittedRecording:
     """Set the threads and the device of a step that reads fitted networks, and read the networks and their recording.
 
     Parameters
@@ -72,7 +72,7 @@ def read_fitted(arguments: argparse.Namespace) -> Fitted:
 
     use_threads_and_device(arguments)
     recording, truth = read_recording(arguments)
-    return Fitted(recording, read_netcdf(arguments.network), truth)
+    return FittedRecording(recording, read_netcdf(arguments.network), truth)
 
 
 def read_experiments(arguments: argparse.Namespace) -> Experiments:
@@ -143,7 +143,9 @@ def _how_to_go_on(checkpoints: Path) -> str:
     return f"what is finished is kept in {checkpoints}, from where the same command goes on"
 
 
-def write_currents(arguments: argparse.Namespace, networks: xr.Dataset, fits: Sequence[CurrentView], unit: str) -> None:
+def write_current_files(
+    arguments: argparse.Namespace, networks: xr.Dataset, fits: Sequence[CurrentView], unit: str
+) -> None:
     """Write the currents of the step `currents` and their averages.
 
     Parameters

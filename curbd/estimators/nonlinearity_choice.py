@@ -30,7 +30,7 @@ SILENT_SHARES = (0.2, 0.7)
 units hardly differ; with more, little is known of the states."""
 
 
-class Choice(NamedTuple):
+class NonlinearityChoice(NamedTuple):
     """A chosen nonlinearity.
 
     Attributes
@@ -91,7 +91,7 @@ def is_often_silent(recording: xr.Dataset) -> bool:
     return low <= share <= high and counts_per_rate(rates, float(recording.attrs["dt_s"])) is None
 
 
-def choose(recording: xr.Dataset, training: Sequence[TrainingData]) -> Choice:
+def choose(recording: xr.Dataset, training: Sequence[TrainingData]) -> NonlinearityChoice:
     """Choose the nonlinearity under which held-out rates are most likely.
 
     Parameters
@@ -114,7 +114,7 @@ def choose(recording: xr.Dataset, training: Sequence[TrainingData]) -> Choice:
         if phi.name not in best or nats > best[phi.name][0]:
             best[phi.name] = nats, phi
     chosen = max(best.values(), key=lambda entry: entry[0])[1]
-    return Choice(chosen, {name: nats for name, (nats, _) in best.items()})
+    return NonlinearityChoice(chosen, {name: nats for name, (nats, _) in best.items()})
 
 
 def held_out_nats(data: TrainingData, precision: Array) -> float:

@@ -24,7 +24,7 @@ LEAST_ENTRIES = 3
 """A correlation needs at least this number of units or regions."""
 
 
-class Trials(NamedTuple):
+class ComparedTrials(NamedTuple):
     """Trials with and without a real perturbation, each with its mean activity in the time window.
 
     Attributes

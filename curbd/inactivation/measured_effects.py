@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from curbd.errors import UserError
-from curbd.inactivation.effect_maps import Trials
+from curbd.inactivation.effect_maps import ComparedTrials
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.experiments import Inactivation
 
@@ -43,9 +43,9 @@ class Measured(NamedTuple):
     group: Array
 
     @property
-    def trials(self) -> Trials:
+    def trials(self) -> ComparedTrials:
         """The mean of every trial over the time window."""
-        return Trials(self.r.mean(1), self.weight, self.condition, self.group)
+        return ComparedTrials(self.r.mean(1), self.weight, self.condition, self.group)
 
     @property
     def effect(self) -> Array:

@@ -23,7 +23,7 @@ Array = np.ndarray
 Variables = dict[str, tuple[tuple[str, ...], Array]]
 
 
-class Labels(NamedTuple):
+class AxisLabels(NamedTuple):
     """Labels of the axes of network.nc.
 
     Attributes
@@ -114,11 +114,11 @@ def to_dataset(fits: Sequence[Fit], recording: xr.Dataset, name: str, model: Mod
     return xr.Dataset(variables, coords, _attrs(fits, recording, name, model))
 
 
-def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> Labels:
+def _labels(fits: Sequence[Fit], recording: xr.Dataset) -> AxisLabels:
     """Collect the labels of the units and regions of a recording, and the names of the inputs of its fits."""
     region, recorded = recording["region"].values.astype(str), recording["input"].values.astype(str)
     n_hidden = next((len(fit.hidden.region) for fit in fits if fit.hidden is not None), 0)
-    return Labels(
+    return AxisLabels(
         unit_id=recording["unit_id"].values.astype(str),
         region=region,
         regions=np.unique(region),
@@ -154,7 +154,7 @@ def _as_json(settings: Section) -> str:
     return json.dumps(settings.model_dump(mode="json"), sort_keys=True)
 
 
-def _networks(fits: Sequence[Fit], labels: Labels) -> Product:
+def _networks(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     networks = [fit.network for fit in fits]
     variables: Variables = {
         "J": (("seed", "target", "source"), np.stack([network.J for network in networks])),
@@ -173,7 +173,7 @@ def _networks(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, coords)
 
 
-def _penalties(fits: Sequence[Fit], labels: Labels) -> Product:
+def _penalties(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     penalties = [fit.penalty for fit in fits if fit.penalty is not None]
     chosen_by = [fit.penalty_by for fit in fits if fit.penalty_by is not None]
     variables: Variables = {}
@@ -186,7 +186,7 @@ def _penalties(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, coords)
 
 
-def _block_ranks(fits: Sequence[Fit], labels: Labels) -> Product:
+def _block_ranks(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     ranks = [fit.ranks for fit in fits if fit.ranks is not None]
     if len(ranks) < len(fits):
         return Product({})
@@ -199,7 +199,7 @@ def _block_ranks(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, {"block_target": labels.regions, "block_source": labels.regions})
 
 
-def _posteriors(fits: Sequence[Fit], labels: Labels) -> Product:
+def _posteriors(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     posteriors = [fit.posterior for fit in fits if fit.posterior is not None]
     if len(posteriors) < len(fits):
         return Product({})
@@ -212,7 +212,7 @@ def _posteriors(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, {"regressor": regressors, "regressor_2": regressors})
 
 
-def _noises(fits: Sequence[Fit], labels: Labels) -> Product:
+def _noises(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     missing = np.full(len(labels.unit_id), np.nan)
     deviations = {
         "process_noise_sd": [fit.process_noise_sd for fit in fits],
@@ -230,7 +230,7 @@ def _noises(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables)
 
 
-def _states(fits: Sequence[Fit], labels: Labels) -> Product:
+def _states(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     states = [fit.states for fit in fits if fit.states is not None]
     if len(states) < len(fits):
         return Product({})
@@ -245,7 +245,7 @@ def _states(fits: Sequence[Fit], labels: Labels) -> Product:
     )
 
 
-def _hidden_inputs(fits: Sequence[Fit], labels: Labels) -> Product:
+def _hidden_inputs(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     hidden = [fit.hidden for fit in fits if fit.hidden is not None and len(fit.hidden.region)]
     if not hidden:
         return Product({})
@@ -261,7 +261,7 @@ def _hidden_inputs(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, coords)
 
 
-def _factors(fits: Sequence[Fit], labels: Labels) -> Product:
+def _factors(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     factors = [fit.factors for fit in fits if fit.factors is not None]
     if len(factors) < len(fits):
         return Product({})
@@ -277,7 +277,7 @@ def _factors(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, {"rank": np.arange(1, rank + 1)})
 
 
-def _controls(fits: Sequence[Fit], labels: Labels) -> Product:
+def _controls(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     controls = [fit.controls for fit in fits if fit.controls is not None]
     shares = [fit.control_r2 for fit in fits if fit.control_r2 is not None]
     if len(controls) < len(fits) or len(shares) < len(fits):
@@ -300,7 +300,7 @@ def _controls(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables, {"control": np.array(names, dtype=str)})
 
 
-def _adaptations(fits: Sequence[Fit], labels: Labels) -> Product:
+def _adaptations(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     nats = [fit.adaptation_nats for fit in fits if fit.adaptation_nats is not None]
     variables: Variables = {"adaptation_nats": (("seed",), np.array(nats))} if len(nats) == len(fits) else {}
     adapting = next((fit.network.adaptation for fit in fits if fit.network.adaptation is not None), None)
@@ -316,14 +316,14 @@ def _adaptations(fits: Sequence[Fit], labels: Labels) -> Product:
     return Product(variables)
 
 
-def _time_constants(fits: Sequence[Fit], labels: Labels) -> Product:
+def _time_constants(fits: Sequence[Fit], labels: AxisLabels) -> Product:
     own = [fit.network.unit_tau_s for fit in fits if fit.network.unit_tau_s is not None]
     gains = [fit.tau_nats for fit in fits if fit.tau_nats is not None]
     variables: Variables = {"unit_tau_s": (("seed", "target"), np.stack(own))} if len(own) == len(fits) else {}
     return Product(variables | ({"tau_nats": (("seed",), np.array(gains))} if len(gains) == len(fits) else {}))
 
 
-_PRODUCTS: tuple[Callable[[Sequence[Fit], Labels], Product], ...] = (
+_PRODUCTS: tuple[Callable[[Sequence[Fit], AxisLabels], Product], ...] = (
     _networks,
     _penalties,
     _block_ranks,

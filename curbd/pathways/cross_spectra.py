@@ -21,7 +21,7 @@ ALIASES = (-1, 0, 1)
 """Multiples of the sampling rate: frequencies that differ by them look alike. A slow response leaves little of more."""
 
 
-class Spectra(NamedTuple):
+class MeasuredSpectra(NamedTuple):
     """Measured cross-spectra, and how much they weigh.
 
     Attributes
@@ -40,7 +40,7 @@ class Spectra(NamedTuple):
         return torch.einsum("b,bfij->fij", (self.weight / self.weight.sum()).to(self.blocks.dtype), self.blocks)
 
 
-def spectra_of(series: Array, bin_s: float) -> Spectra | None:
+def spectra_of(series: Array, bin_s: float) -> MeasuredSpectra | None:
     """Compute the cross-spectra of the activity of regions.
 
     Parameters
@@ -60,7 +60,7 @@ def spectra_of(series: Array, bin_s: float) -> Spectra | None:
     shares = np.array_split(np.arange(len(stretches)), min(MAX_TRIAL_BLOCKS, len(stretches)))
     blocks = [_cross_spectra([stretches[trial] for trial in share], n_bins) for share in shares]
     frequency = torch.arange(1, blocks[0].shape[1] + 1) / (n_bins * bin_s)
-    return Spectra(
+    return MeasuredSpectra(
         torch.stack([segments.mean(0) for segments in blocks]),
         torch.tensor([SEGMENT_WEIGHT * len(segments) for segments in blocks], dtype=torch.float64),
         2 * torch.pi * (frequency.double() + torch.tensor(ALIASES)[:, None] / bin_s),

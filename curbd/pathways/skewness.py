@@ -40,7 +40,7 @@ SKEWNESS_SEED = 0
 """Seed of the starts and of the resamples."""
 
 
-class Moments(NamedTuple):
+class ThirdMoments(NamedTuple):
     """Sums over the bins of standardised activity.
 
     Attributes
@@ -116,7 +116,7 @@ def mean_activity(r: Array, region_of_unit: Array) -> Array:
     return np.stack([r[..., region_of_unit == region].mean(2) for region in range(region_of_unit.max() + 1)], axis=2)
 
 
-def moments_of_blocks(series: Array) -> list[Moments]:
+def moments_of_blocks(series: Array) -> list[ThirdMoments]:
     """Compute the moments of the standardised activity of blocks of successive trials.
 
     Parameters
@@ -139,7 +139,7 @@ def _usable(series: Array) -> list[Array]:
     return [standard for trial in series if (standard := standardised(trial)) is not None]
 
 
-def _misfit(blocks: Sequence[Moments], rng: np.random.Generator) -> float:
+def _misfit(blocks: Sequence[ThirdMoments], rng: np.random.Generator) -> float:
     """Share of the third moments of white activity that no independent components explain, by halves of the blocks.
 
     Third moments of independent components are 0 unless all three series are the same component. Products of the
@@ -181,23 +181,23 @@ def standardised(trial: Array) -> Array | None:
     return np.asarray((complete - complete.mean(0)) / complete.std(0))
 
 
-def _moments(x: Array) -> Moments:
+def _moments(x: Array) -> ThirdMoments:
     """Sums of products of two and of three of the standardised series x (bin, region)."""
     pairs = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
     n_regions = x.shape[1]
-    return Moments(len(x), x.T @ x, (pairs.T @ x).reshape(n_regions, n_regions, n_regions))
+    return ThirdMoments(len(x), x.T @ x, (pairs.T @ x).reshape(n_regions, n_regions, n_regions))
 
 
-def summed(blocks: Sequence[Moments]) -> Moments:
+def summed(blocks: Sequence[ThirdMoments]) -> ThirdMoments:
     """Add the moments of several blocks."""
-    return Moments(
+    return ThirdMoments(
         sum(block.n for block in blocks),
         np.sum([block.second for block in blocks], axis=0),
         np.sum([block.third for block in blocks], axis=0),
     )
 
 
-def _effects(moments: Sequence[Moments], restarts: int, rng: np.random.Generator) -> list[Array]:
+def _effects(moments: Sequence[ThirdMoments], restarts: int, rng: np.random.Generator) -> list[Array]:
     """Effects A (target, source) of x = A x + e, for the most skewed and uncorrelated e, in every resample.
 
     `_components` explains the parameters.
@@ -206,7 +206,7 @@ def _effects(moments: Sequence[Moments], restarts: int, rng: np.random.Generator
     return [np.asarray(np.eye(len(unmixing)) - unmixing / np.diag(unmixing)[:, None]) for unmixing in unmixings]
 
 
-def _components(moments: Sequence[Moments], restarts: int, rng: np.random.Generator) -> list[Array]:
+def _components(moments: Sequence[ThirdMoments], restarts: int, rng: np.random.Generator) -> list[Array]:
     """Weights (component, region) of the most skewed and uncorrelated components of the activity, in every resample.
 
     The component of a region is the one that drives the region directly.
@@ -239,7 +239,7 @@ def _components(moments: Sequence[Moments], restarts: int, rng: np.random.Genera
     return unmixings
 
 
-def _third_moments(moments: Moments, unmixing: Array) -> Array:
+def _third_moments(moments: ThirdMoments, unmixing: Array) -> Array:
     """Third moments (component, component, component) of the activity after a linear map (component, region)."""
     third = moments.third / moments.n
     return np.asarray(np.einsum("abc,ia,jb,kc->ijk", third, unmixing, unmixing, unmixing, optimize=True))

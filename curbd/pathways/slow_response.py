@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from scipy.special import ndtri as normal_quantile
 
-from curbd.pathways.cross_spectra import Spectra, spectra_of
+from curbd.pathways.cross_spectra import MeasuredSpectra, spectra_of
 from curbd.pathways.skewness import mean_activity
 from curbd.pathways.verdict import LEAST_SLOW_BIN_S
 
@@ -134,7 +134,7 @@ def response_effects(r: Array, region_of_unit: Array, bin_s: float) -> ResponseE
     return ResponseEffects(effect, low, high, kind, _bounded(shape, bounds).numpy() if bounds else nothing[0])
 
 
-def _start(spectra: Spectra) -> torch.Tensor:
+def _start(spectra: MeasuredSpectra) -> torch.Tensor:
     """Parameters where the search starts: no effects, usual responses, and noise with the power of high frequencies."""
     power = torch.log(spectra.mean().diagonal(dim1=1, dim2=2).real + LEAST_NOISE)
     few, n_regions = max(len(power) // 6, 1), power.shape[1]
@@ -142,7 +142,7 @@ def _start(spectra: Spectra) -> torch.Tensor:
     return torch.cat([no_effects, power[:few].mean(0), power[-few:].mean(0), usual])
 
 
-def _fit(spectra: Spectra, kind: str, start: torch.Tensor) -> tuple[torch.Tensor, float]:
+def _fit(spectra: MeasuredSpectra, kind: str, start: torch.Tensor) -> tuple[torch.Tensor, float]:
     """Most probable parameters with a kind of response, and their negative log posterior."""
     parameters = start.clone().requires_grad_()
     scale = float(spectra.weight.sum()) * spectra.blocks.shape[1]
@@ -216,7 +216,9 @@ def _negative_log_likelihood(
     return size + torch.cholesky_solve(measured, factor).diagonal(dim1=1, dim2=2).real.sum()
 
 
-def _negative_log_posterior(parameters: torch.Tensor, spectra: Spectra, kind: str, start: torch.Tensor) -> torch.Tensor:
+def _negative_log_posterior(
+    parameters: torch.Tensor, spectra: MeasuredSpectra, kind: str, start: torch.Tensor
+) -> torch.Tensor:
     """Negative log posterior of the parameters; powers have a prior about their start."""
     likelihood = spectra.weight.sum() * _negative_log_likelihood(parameters, spectra.mean(), spectra.omega, kind)
     fitted, expected = (_unpacked(vector, spectra.blocks.shape[-1]) for vector in (parameters, start))
@@ -230,7 +232,7 @@ def _negative_log_posterior(parameters: torch.Tensor, spectra: Spectra, kind: st
     return likelihood + prior
 
 
-def _standard_errors(parameters: torch.Tensor, spectra: Spectra, kind: str, start: torch.Tensor) -> Array:
+def _standard_errors(parameters: torch.Tensor, spectra: MeasuredSpectra, kind: str, start: torch.Tensor) -> Array:
     """Standard errors (parameter,) that allow for errors of the model, from the scores of the blocks of trials."""
     curvature = torch.autograd.functional.hessian(
         lambda values: _negative_log_posterior(values, spectra, kind, start), parameters

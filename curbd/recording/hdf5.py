@@ -12,7 +12,7 @@ import pandas as pd
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.cells import as_text
 from curbd.recording.clock import shape_notes
-from curbd.recording.hdf5_activity import StoredActivity, axis_notes, nonlinearity_of, reader, stored_activity
+from curbd.recording.hdf5_activity import StoredActivity, axis_notes, reader, stated_nonlinearity, stored_activity
 from curbd.recording.hdf5_columns import dataset_at, datasets
 from curbd.recording.hdf5_inputs import dataset_of_inputs, inputs_of_trials, names_of_inputs, possible_inputs
 from curbd.recording.hdf5_times import SampleTimes, sample_times
@@ -81,7 +81,7 @@ def describe(
     layout_notes = [*axis_notes(stored, layout), *_absent_datasets(file, settings, where)]
     facts = unit_facts(file, settings, rates, stored.dims, where)
     already_phi = as_text(file.attrs.get("activity", rates.attrs.get("activity", ""))) == "model"
-    nonlinearity = nonlinearity_of(file, where)
+    nonlinearity = stated_nonlinearity(file, where)
     times = sample_times(file, layout, sizes["time"], where)
     units, unmatched, unit_notes = unit_table(facts, settings, where)
     trials, trial_notes = trial_table(file, layout, sizes.get("trial"), where)

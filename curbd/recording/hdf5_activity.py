@@ -145,7 +145,7 @@ def axis_notes(stored: StoredActivity, layout: HDF5Layout) -> list[str]:
     return [f"{text}. Its shape, {shape}, fits another order as well: hdf5.dims states the order of the axes."]
 
 
-def nonlinearity_of(file: h5py.File, where: str) -> str:
+def stated_nonlinearity(file: h5py.File, where: str) -> str:
     """Return the function phi of the network behind a teacher recording; tanh unless the file says so.
 
     Raises

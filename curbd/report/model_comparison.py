@@ -25,7 +25,7 @@ LEVELS = {
 """Level of a model -> what its statements are about."""
 
 
-class Comparison(NamedTuple):
+class ModelComparison(NamedTuple):
     """What all models say about the pathways of a recording.
 
     Attributes
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
     scores: list[tuple[str, str, str]]
 
 
-def comparison(recorded: RecordingResults) -> Comparison | None:
+def comparison(recorded: RecordingResults) -> ModelComparison | None:
     """Compare the models of a recording; None if there is one model or no pathway between regions."""
     if not _are_comparable(recorded):
         return None
@@ -50,7 +50,7 @@ def comparison(recorded: RecordingResults) -> Comparison | None:
         for pathway, of_shares, of_grades in zip(shares.index, shares.to_numpy(float), grades.to_numpy(), strict=True)
     ]
     scores = [(fit.name, LEVELS[level_of(fit)], score_text(fit)) for fit in recorded.fits]
-    return Comparison(headings=["pathway", *shares], rows=rows, scores=scores)
+    return ModelComparison(headings=["pathway", *shares], rows=rows, scores=scores)
 
 
 def _are_comparable(recorded: RecordingResults) -> bool:

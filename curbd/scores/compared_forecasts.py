@@ -21,7 +21,7 @@ FORECAST_VALUES = 1 << 24
 """Number of rates that are predicted at the same time, 128 MiB in double precision, unless a single trial has more."""
 
 
-class Comparison(NamedTuple):
+class ForecastComparison(NamedTuple):
     """Sums over some trials that compare forecasts with the recording.
 
     Attributes
@@ -34,10 +34,10 @@ class Comparison(NamedTuple):
     errors: dict[tuple[str, str], UnitErrors]
     lag: LagSums
 
-    def plus(self, more: Comparison) -> Comparison:
+    def plus(self, more: ForecastComparison) -> ForecastComparison:
         """Add the sums over other trials."""
         errors = {key: errors.plus(more.errors[key]) for key, errors in self.errors.items()}
-        return Comparison(errors, self.lag.plus(more.lag))
+        return ForecastComparison(errors, self.lag.plus(more.lag))
 
 
 def splits_of(fit: View) -> dict[str, Array]:
@@ -45,7 +45,7 @@ def splits_of(fit: View) -> dict[str, Array]:
     return {split: trials for split, trials in (("train", fit.train), ("test", ~fit.train)) if trials.any()}
 
 
-def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> dict[str, Comparison]:
+def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None) -> dict[str, ForecastComparison]:
     """Compare the forecasts of a fit, of the baselines and, for a teacher recording, of the true network with the data.
 
     Parameters
@@ -72,7 +72,7 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
         if truth is not None:
             yield "ceiling_r2", _true_forecasts(truth, network, rates, u, horizon, trials)
 
-    def compare(trials: Array) -> Comparison:
+    def compare(trials: Array) -> ForecastComparison:
         rates = r[trials]
         data = Forecasts(observed_currents(network, rates), rates[:, rollout_starts(rates, horizon) + horizon], rates)
         errors: dict[tuple[str, str], UnitErrors] = {}
@@ -81,9 +81,9 @@ def compare_forecasts(recording: xr.Dataset, fit: View, truth: xr.Dataset | None
                 lag = LagSums.of(data.one_step - prediction.one_step)
             for kind in Forecasts._fields:
                 errors[kind, column] = UnitErrors.of(getattr(data, kind), getattr(prediction, kind))
-        return Comparison(errors, lag)
+        return ForecastComparison(errors, lag)
 
-    compared: dict[str, Comparison] = {}
+    compared: dict[str, ForecastComparison] = {}
     for split, chosen in splits_of(fit).items():
         for trials in _blocks(np.flatnonzero(chosen), r[0].size):
             block = compare(trials)

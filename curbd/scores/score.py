@@ -12,7 +12,7 @@ import xarray as xr
 from curbd.network.truth import comparable_truth
 from curbd.network.view import View, views
 from curbd.scores.baselines import has_repeated_trials, repeatable_variance
-from curbd.scores.compared_forecasts import Comparison, compare_forecasts, rollout_bins, splits_of
+from curbd.scores.compared_forecasts import ForecastComparison, compare_forecasts, rollout_bins, splits_of
 from curbd.scores.forecasts import Forecasts
 from curbd.scores.network_columns import columns_of_network
 
@@ -80,7 +80,9 @@ def score(
     return Scores(pd.DataFrame(fits), pd.DataFrame(by_region), units)
 
 
-def region_scores(recording: xr.Dataset, fit: View, comparison: Comparison, trials: Array) -> list[dict[str, Any]]:
+def region_scores(
+    recording: xr.Dataset, fit: View, comparison: ForecastComparison, trials: Array
+) -> list[dict[str, Any]]:
     """Compute the R2 of every forecast in some trials, for all units and for each region.
 
     Parameters
@@ -115,7 +117,9 @@ def region_scores(recording: xr.Dataset, fit: View, comparison: Comparison, tria
     return rows
 
 
-def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def fit_scores(
+    fit: View, comparison: ForecastComparison, trials: Array, by_region: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """Compute the columns of the table ``fits`` for some trials.
 
     Parameters
@@ -140,7 +144,7 @@ def fit_scores(fit: View, comparison: Comparison, trials: Array, by_region: Sequ
     }
 
 
-def unit_scores(fit: View, compared: Mapping[str, Comparison]) -> pd.DataFrame:
+def unit_scores(fit: View, compared: Mapping[str, ForecastComparison]) -> pd.DataFrame:
     """Compute the table ``unit_scores``: the held-out R2 of every unit for each kind of forecast.
 
     Time constants of single units are added, if the units have their own.

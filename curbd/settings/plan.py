@@ -18,7 +18,7 @@ from curbd.settings.experiments import Experiments
 from curbd.settings.models import OWN_RECORDING, Model
 from curbd.settings.places import location
 from curbd.settings.recording import RecordingSettings
-from curbd.settings.recordings_table import Recording
+from curbd.settings.recordings_table import RecordingRow
 from curbd.settings.section import Section
 
 
@@ -33,7 +33,7 @@ class Plan:
     """
 
     config: Config
-    recordings: dict[str, Recording]
+    recordings: dict[str, RecordingRow]
 
     def recording_settings(self, recording: str, model: str | None = None) -> RecordingSettings:
         """Return the settings of a recording file; a model may replace bin width, smoothing and scaling."""
@@ -130,7 +130,7 @@ class Plan:
         models = data["config"]["models"]
         data["config"]["models"] = {name: models[name] for name in data["order_of_models"]}
         recordings = {
-            name: Recording(
+            name: RecordingRow(
                 name=name,
                 path=location(recording["path"]),
                 format=recording["format"],

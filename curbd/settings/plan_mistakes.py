@@ -11,7 +11,7 @@ from curbd.settings.config import Config
 from curbd.settings.estimators import OneStep, StateSpace
 from curbd.settings.plan import Plan, unit_tables
 from curbd.settings.recordings_mistakes import missing_tables
-from curbd.settings.recordings_table import Recording
+from curbd.settings.recordings_table import RecordingRow
 from curbd.settings.validation import euler_step_mistakes
 
 
@@ -165,7 +165,7 @@ def _oscillators_of_spikes(plan: Plan, file: str) -> list[str]:
     ]
 
 
-def _unknown_recordings(config: Config, file: str, recordings: Mapping[str, Recording]) -> list[str]:
+def _unknown_recordings(config: Config, file: str, recordings: Mapping[str, RecordingRow]) -> list[str]:
     """Names in `recordings` of an experiment that are not in recordings.tsv, and experiments that are left out of a
     recording whose perturbed trials are like them; one mistake for each."""
     wrong = [
@@ -216,7 +216,7 @@ def _shared_mistakes(plan: Plan, file: str) -> list[str]:
     return wrong
 
 
-def _unknown_experiments(config: Config, recordings: Mapping[str, Recording]) -> list[str]:
+def _unknown_experiments(config: Config, recordings: Mapping[str, RecordingRow]) -> list[str]:
     """Names in `perturbed` that are not entries of `inactivations`, one mistake for each."""
     names = {trials.like for recording in recordings.values() for trials in recording.settings.perturbed}
     return [

@@ -32,7 +32,7 @@ recordings.tsv."""
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingRow:
     """One row of recordings.tsv.
 
     Attributes
@@ -56,7 +56,7 @@ class Recording:
 
 def read_recordings(
     table: Path, config_file: str, defaults: Mapping[str, Any], generated: Collection[str]
-) -> tuple[dict[str, Recording], list[str]]:
+) -> tuple[dict[str, RecordingRow], list[str]]:
     """Read recordings.tsv, and collect all mistakes in it.
 
     Parameters
@@ -77,7 +77,7 @@ def read_recordings(
     wrong = header_mistakes(f"{table}, line {header_line}", header)
     if wrong:
         return {}, wrong
-    recordings: dict[str, Recording] = {}
+    recordings: dict[str, RecordingRow] = {}
     first_line: dict[str, int] = {}
     for line, cells in lines:
         where = f"{table}, line {line}"
@@ -93,7 +93,7 @@ def read_recordings(
         wrong += more
         if settings is not None:
             path = _plain(beside(table.parent, row["path"]), generated)
-            recordings[name] = Recording(name, path, cast(Format, row["format"]), settings)
+            recordings[name] = RecordingRow(name, path, cast(Format, row["format"]), settings)
     return recordings, wrong
 
 

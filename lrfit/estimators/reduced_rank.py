@@ -35,7 +35,7 @@ Array = np.ndarray
 log = logging.getLogger(__name__)
 
 
-class Choice(NamedTuple):
+class RankChoice(NamedTuple):
     """Rank, penalty and noise variances with which a network of low rank is fitted.
 
     Attributes
@@ -70,7 +70,7 @@ def reduced_rank(data: TrainingData, options: ReducedRank, rng: np.random.Genera
     return low_rank_fit(data, network, choice)
 
 
-def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choice]:
+def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, RankChoice]:
     """Fit a low-rank network in closed form, and return the network with the rank and penalty that were chosen."""
     pairs = transitions(data, options.folds)
     tau_s = estimate_tau(data, pairs) if data.tau_s is None else data.tau_s
@@ -84,7 +84,7 @@ def closed_form(data: TrainingData, options: ReducedRank) -> tuple[Network, Choi
     return network, choice
 
 
-def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
+def low_rank_fit(data: TrainingData, network: Network, choice: RankChoice) -> Fit:
     """Return a low-rank network as a fit, with its factors in the canonical gauge; J becomes exactly the product m n'.
 
     Parameters
@@ -102,7 +102,7 @@ def low_rank_fit(data: TrainingData, network: Network, choice: Choice) -> Fit:
     return Fit(network._replace(J=m @ n.T), penalty, factors=(m, n))
 
 
-def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
+def choose(folds: Moments, input_power: Array, options: ReducedRank) -> RankChoice:
     """Choose the rank and the penalty with the smallest held-out one-step error on the training folds.
 
     The noise variance of each unit is the held-out error of the best regression without a limit on the rank. The
@@ -138,7 +138,7 @@ def choose(folds: Moments, input_power: Array, options: ReducedRank) -> Choice:
         )
     if options.rank is None and rank == options.max_rank:
         log.info("rank %d is the largest rank tried; if a higher rank may be needed, raise max_rank", rank)
-    return Choice(rank, float(PENALTY_GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
+    return RankChoice(rank, float(PENALTY_GRID[errors[:, :, rank].sum(1).argmin()]), noise, input_power)
 
 
 def smallest_rank(errors: Array, standard_errors_of_rank_zero: float = 1.0) -> int:
@@ -184,7 +184,7 @@ def without_own_rate(folds: Moments, W: torch.Tensor, columns: Array) -> Moments
     return folds._replace(YZ=folds.YZ - own[:, None] * rate, YY=folds.YY - 2 * own * current + own**2 * power)
 
 
-def solve(total: Moments, choice: Choice) -> Array:
+def solve(total: Moments, choice: RankChoice) -> Array:
     """Fit weights W whose recurrent part J has the chosen rank; input weights and bias are then fitted with J fixed.
 
     Parameters

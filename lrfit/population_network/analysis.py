@@ -13,7 +13,7 @@ from lrfit.population_network.dimensions import Dimensions, choose_dimensions
 from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
-from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, FitSettings
+from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, PopulationSettings
 from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.history import as_read, with_past
 from lrfit.population_network.history_choice import history_gain, is_needed, is_tried
@@ -78,7 +78,7 @@ def train(
     fitted: Recording,
     held_out: Recording,
     dimensions: Sequence[int] | None = None,
-    settings: FitSettings = DEFAULT_SETTINGS,
+    settings: PopulationSettings = DEFAULT_SETTINGS,
 ) -> Trained:
     """Fit a population network to the training trials, and judge every pathway between its regions.
 
@@ -134,7 +134,7 @@ def _given_dimensions(fitted: Recording, dimensions: Sequence[int] | None) -> Di
 def analyse(
     data: Recording,
     dimensions: Sequence[int] | None = None,
-    settings: FitSettings = DEFAULT_SETTINGS,
+    settings: PopulationSettings = DEFAULT_SETTINGS,
     test: Array | None = None,
 ) -> Analysis:
     """Fit a population network to a recording, and judge every pathway between its regions.

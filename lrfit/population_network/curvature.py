@@ -9,7 +9,7 @@ import numpy as np
 
 from lrfit.population_network.drive_choice import choose_drives
 from lrfit.population_network.fit import Fit
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.recording import Recording
 
 Array = np.ndarray
@@ -33,7 +33,9 @@ class Formed(NamedTuple):
     curved_gain: float
 
 
-def choose_form(fitted: Recording, held_out: Recording, dimensions: Sequence[int], settings: FitSettings) -> Formed:
+def choose_form(
+    fitted: Recording, held_out: Recording, dimensions: Sequence[int], settings: PopulationSettings
+) -> Formed:
     """Fit a linear and a curved network, and keep the network that makes held-out trials more likely.
 
     Both networks have as many hidden drives as held-out trials ask for, because activity that follows a drive looks

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrfit.population_network.drive_choice import ROUNDS_BEFORE_DRIVE
 from lrfit.population_network.fit import Fit, improve, start
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.held_out import each_alone, error_of_sum, infer_each
 from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.history import expected_unseen
@@ -79,7 +79,7 @@ def co_smoothing(fit: Fit, data: Recording) -> Array:
 def choose_dimensions(
     fitted: Recording,
     held_out: Recording,
-    settings: FitSettings,
+    settings: PopulationSettings,
     drives_tau_s: Sequence[float] = (),
 ) -> Dimensions:
     """Choose the number of latents of every region by co-smoothing.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve, start
-from lrfit.population_network.fit_settings import FitSettings
+from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.held_out import error_of_sum, held_out_nats
 from lrfit.population_network.hidden import with_drive
 from lrfit.population_network.recording import Recording
@@ -50,7 +50,7 @@ def choose_drives(
     fitted: Recording,
     held_out: Recording,
     dimensions: Sequence[int],
-    settings: FitSettings,
+    settings: PopulationSettings,
     curved: bool = True,
 ) -> Driven:
     """Fit the network with as many hidden drives as improve the prediction of held-out trials.

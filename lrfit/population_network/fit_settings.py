@@ -11,7 +11,7 @@ DEFAULT_TAU_S = 0.1
 Spike counts of a few units say little about the time constant, which sets the size of the currents."""
 
 
-class FitSettings(NamedTuple):
+class PopulationSettings(NamedTuple):
     """What all fits of a recording have in common.
 
     Attributes
@@ -32,4 +32,4 @@ class FitSettings(NamedTuple):
     self_history: SelfHistory = "auto"
 
 
-DEFAULT_SETTINGS = FitSettings()
+DEFAULT_SETTINGS = PopulationSettings()

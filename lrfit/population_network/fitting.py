@@ -18,7 +18,7 @@ from lrfit.population_network.echo import estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.file import Fitted, to_dataset
 from lrfit.population_network.fit import Fit, converge, restart
-from lrfit.population_network.fit_settings import DEFAULT_TAU_S, FitSettings
+from lrfit.population_network.fit_settings import DEFAULT_TAU_S, PopulationSettings
 from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.history import as_read
 from lrfit.population_network.ingested import from_recording
@@ -66,7 +66,7 @@ def fit_recording(
     n_units = np.bincount(data.region)
     dimensions = None if options.dimensions is None else [min(options.dimensions, max(n - 1, 1)) for n in n_units]
     tau_s = float(model.tau_s) if isinstance(model.tau_s, float | int) else DEFAULT_TAU_S
-    settings = FitSettings(
+    settings = PopulationSettings(
         tau_s=tau_s,
         max_dimensions=options.max_dimensions,
         max_drives=options.max_hidden_drives,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from curbd.inactivation.effect_maps import Evidence, Trials, pattern_baselines
+from curbd.inactivation.effect_maps import ComparedTrials, Evidence, pattern_baselines
 
 
 def trials(rng, effect, groups=0):
@@ -12,7 +12,7 @@ def trials(rng, effect, groups=0):
     mean[:20] += effect
     group = np.arange(60) if not groups else np.arange(60) % groups
     weight = np.r_[np.full(20, 1 / 20), np.full(40, -1 / 40)]
-    return Trials(mean, weight, np.full(60, "all"), group.astype(str))
+    return ComparedTrials(mean, weight, np.full(60, "all"), group.astype(str))
 
 
 def evidence(of_trials):

@@ -12,7 +12,7 @@ from curbd.regression.moments import moments
 from curbd.regression.transitions import transitions
 from curbd.settings.estimators import OneStep, ReducedRank
 from curbd.teachers import Teacher, multi_region
-from lrfit.estimators.reduced_rank import Choice, reduced_rank, solve
+from lrfit.estimators.reduced_rank import RankChoice, reduced_rank, solve
 from lrfit.network import canonical
 from tests.support.recovery import correlation, explained, training_data
 
@@ -88,7 +88,7 @@ def test_zero_penalty_is_the_textbook_regression() -> None:
     noise = rng.uniform(0.5, 2, units)
     others = np.column_stack([u, np.ones(pairs)])
 
-    W = solve(moments(np.column_stack([r, others]), y), Choice(rank, 0.0, noise, np.zeros(2)))
+    W = solve(moments(np.column_stack([r, others]), y), RankChoice(rank, 0.0, noise, np.zeros(2)))
 
     # Centre and partial out by projection, then project the least-squares prediction on its principal components.
     away = np.eye(pairs) - others @ np.linalg.pinv(others)

@@ -11,7 +11,7 @@ from lrfit.population_network.dimensions import choose_dimensions
 from lrfit.population_network.drive_choice import SLOW_DRIVE_TAU_S, choose_drives
 from lrfit.population_network.evidence import evidence
 from lrfit.population_network.fit import converge
-from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, FitSettings
+from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, PopulationSettings
 from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays, split
@@ -73,8 +73,8 @@ def test_a_third_latent_is_missed_if_two_are_the_most_that_are_tried() -> None:
         regions=2, units=100, recorded=30, trials=100, bins=60, rate_hz=15.0, rank=3, absent=0, seed=200
     )
     trials = split(recording_of(teacher))
-    assert not choose_dimensions(*trials, FitSettings(max_dimensions=2)).suffice
-    assert choose_dimensions(*trials, FitSettings(max_dimensions=3)).suffice
+    assert not choose_dimensions(*trials, PopulationSettings(max_dimensions=2)).suffice
+    assert choose_dimensions(*trials, PopulationSettings(max_dimensions=3)).suffice
 
 
 def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
@@ -82,7 +82,7 @@ def test_numbers_of_latents_can_be_chosen_beside_a_hidden_drive() -> None:
         regions=2, units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, absent=0, seed=203
     )
     trials = split(recording_of(teacher))
-    plain, driven = (choose_dimensions(*trials, FitSettings(max_dimensions=2), taus_s) for taus_s in ([], [0.2]))
+    plain, driven = (choose_dimensions(*trials, PopulationSettings(max_dimensions=2), taus_s) for taus_s in ([], [0.2]))
     assert driven.number == [2, 2]
     assert (driven.co_smoothing.sum(1) > plain.co_smoothing.sum(1)).all()
 
@@ -100,7 +100,7 @@ def test_curved_teachers_with_hidden_drives_stay_curved(drives: int) -> None:
     teacher = populations(
         units=100, recorded=20, trials=100, bins=60, rate_hz=12.0, hidden=1.0, drives=drives, absent=0, seed=201
     )
-    formed = choose_form(*split(recording_of(teacher)), [2, 2, 2], FitSettings(max_drives=2))
+    formed = choose_form(*split(recording_of(teacher)), [2, 2, 2], PopulationSettings(max_drives=2))
     assert formed.fit.model.curvature.any()
     assert formed.fit.model.group.max() - 2 == drives
 
@@ -115,8 +115,8 @@ def with_gain(rng: np.random.Generator) -> tuple[Recording, Recording]:
 
 def test_a_drive_counts_with_its_gain_in_the_form_in_which_it_is_larger(with_gain: tuple[Recording, Recording]) -> None:
     fitted, held_out = with_gain
-    formed = choose_form(fitted, held_out, [1, 1], FitSettings(tau_s=None))
-    in_curved = choose_drives(fitted, held_out, [1, 1], FitSettings(tau_s=None))
+    formed = choose_form(fitted, held_out, [1, 1], PopulationSettings(tau_s=None))
+    in_curved = choose_drives(fitted, held_out, [1, 1], PopulationSettings(tau_s=None))
     # The gain of whole trials is a slow drive in a curved network.
     assert drive_tau_s(in_curved.fit.model, fitted.bin_s) == pytest.approx([SLOW_DRIVE_TAU_S])
     # The linear network that is chosen takes a part of the gain for pathways, and needs no drive.
@@ -145,7 +145,7 @@ def test_a_gain_of_all_units_that_changes_from_trial_to_trial_is_no_pathway(
     with_gain: tuple[Recording, Recording],
 ) -> None:
     fitted, held_out = with_gain
-    formed = choose_form(fitted, held_out, [1, 1], FitSettings(tau_s=None))
+    formed = choose_form(fitted, held_out, [1, 1], PopulationSettings(tau_s=None))
     without_drives, judged = (verdict(formed.fit, fitted, held_out, nats) for nats in (0.0, formed.common_nats))
     assert without_drives.resolved.any()
     assert not judged.resolved.any()
