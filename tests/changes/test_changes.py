@@ -10,10 +10,12 @@ import pytest
 
 import curbd
 from curbd import tables, teachers
-from curbd.changes.change_table import change_tables, judge, step_down
+from curbd.changes.change_table import change_tables
 from curbd.changes.joint_regression import Joint, Penalties, joint_regression
+from curbd.changes.permutation_test import step_down
 from curbd.changes.size import ChangeSize, change_parts, change_size
 from curbd.changes.trial_groups import Products, group_of_trial
+from curbd.changes.verdict import judge
 from curbd.contrasts.trials import Comparison
 from curbd.network.view import view
 from curbd.recording.ingest import ingest_file
