@@ -7,7 +7,7 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.recording.binning import ROUNDING_BINS
-from curbd.recording.trials import Trials
+from curbd.recording.trials import TimeAxis, Trials
 from curbd.settings.recording import Windows
 
 BLOCK_BINS = 200
@@ -22,8 +22,7 @@ def blocks_of(
     rows: pd.DataFrame,
     start: np.ndarray,
     stop: np.ndarray,
-    dt_s: float,
-    gap_s: float,
+    axis: TimeAxis,
     settings: Windows,
     name: str,
     where: str,
@@ -37,8 +36,7 @@ def blocks_of(
     ----------
     rows : one row per interval.
     start, stop : (row,) start and stop of the intervals in seconds.
-    dt_s : bin width in seconds.
-    gap_s : length of the data that are left out between two blocks, in seconds, if the settings give none.
+    axis : the time of the recording.
     settings : length of blocks and gaps.
     name : name of the table of intervals, for messages.
     where : the recording, for messages.
@@ -51,8 +49,9 @@ def blocks_of(
     ------
     UserError : the data are too short for two blocks.
     """
+    dt_s, gap_s = axis.dt_s, axis.gap_s if settings.gap_s is None else settings.gap_s
     n_bins = np.floor((stop - start) / dt_s + 1e-3).astype(int)
-    gap = int(np.ceil((gap_s if settings.gap_s is None else settings.gap_s) / dt_s - ROUNDING_BINS))
+    gap = int(np.ceil(gap_s / dt_s - ROUNDING_BINS))
     if settings.gap_s is None:
         gap = max(gap, 1)
     length = _block_bins(int(n_bins.sum()), gap) if settings.block_s is None else max(round(settings.block_s / dt_s), 2)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from curbd.errors import UserError, did_you_mean
+from curbd.errors import UserError
 from curbd.recording.activity import Activity
 from curbd.recording.binning import (
     margin_bins,
@@ -21,13 +21,13 @@ from curbd.recording.binning import (
     spike_rates,
     whole_multiple,
 )
-from curbd.recording.cells import numbers
+from curbd.recording.intervals import chosen_intervals
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import WithoutPlaceholders
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
-from curbd.recording.trials import Trials
-from curbd.recording.windows import trials_of
-from curbd.settings.recording import RecordingSettings, Windows
+from curbd.recording.trials import TimeAxis, Trials
+from curbd.recording.windows import are_cut, trials_of
+from curbd.settings.recording import RecordingSettings
 
 SPIKE_BIN_S = 0.05
 """Default bin width for spikes, in seconds."""
@@ -76,16 +76,19 @@ def activity_of_stretch(
         placeholders = WithoutPlaceholders(activity.read)
         activity = replace(activity, read=placeholders)
     binning = _binning(file, activity, units, settings, where)
-    dt_s, smoothing_s, span_s = binning.dt_s, binning.smoothing_s, binning.span_s
-    name, table = _table(file, settings.windows, columns, span_s, where)
-    continuous = settings.windows.table is None or settings.windows.continuous
-    gap_s = BLOCK_GAP_SMOOTHINGS * smoothing_s
+    dt_s, smoothing_s = binning.dt_s, binning.smoothing_s
+    axis = TimeAxis(
+        span_s=binning.span_s,
+        dt_s=dt_s,
+        gap_s=BLOCK_GAP_SMOOTHINGS * smoothing_s,
+        silence_s=_longest_silence_s(activity) if isinstance(activity, Spikes) else 0.0,
+    )
+    name, table = chosen_intervals(file, settings.windows, columns, axis.span_s, where)
     # Of all units that may be fitted, also where a check reads the windows for a single silent unit.
     n_units = max(len(units), int((file.units["reason"] == "").sum()))
-    if continuous:
-        _require_span(table, activity, span_s, dt_s, n_units, where)
-    silence_s = _longest_silence_s(activity) if isinstance(activity, Spikes) else 0.0
-    trials = trials_of(table, name, where, settings.windows, span_s, dt_s, gap_s, continuous, silence_s)
+    if are_cut(settings.windows):
+        _require_span(table, activity, axis, n_units, where)
+    trials = trials_of(table, name, settings.windows, axis, where)
     if settings.windows.table is None:
         trials = replace(trials, columns=trials.columns.drop(columns=["start_time", "stop_time"]))
 
@@ -128,20 +131,13 @@ def _longest_silence_s(spikes: Spikes) -> float:
     return USUAL_SILENCE_INTERVALS * (spikes.span_s[1] - spikes.span_s[0]) / spikes.n_spikes
 
 
-def _require_span(
-    table: pd.DataFrame,
-    activity: Spikes | Series,
-    span_s: tuple[float, float],
-    dt_s: float,
-    n_units: int,
-    where: str,
-) -> None:
+def _require_span(table: pd.DataFrame, activity: Spikes | Series, axis: TimeAxis, n_units: int, where: str) -> None:
     """Stop before stretches are cut into blocks that do not fit into memory, or that hold hardly a spike."""
     bounds = table[["start_time", "stop_time"]].to_numpy(dtype=float)
-    lengths = np.minimum(bounds[:, 1], span_s[1]) - np.maximum(bounds[:, 0], span_s[0])
+    lengths = np.minimum(bounds[:, 1], axis.span_s[1]) - np.maximum(bounds[:, 0], axis.span_s[0])
     length_s = float(np.nansum(np.maximum(lengths, 0.0)))
-    n_values = length_s / dt_s * n_units
-    found = f"{length_s:.6g} s in bins of {dt_s:g} s for {n_units} units"
+    n_values = length_s / axis.dt_s * n_units
+    found = f"{length_s:.6g} s in bins of {axis.dt_s:g} s for {n_units} units"
     filled = 1.0
     if isinstance(activity, Spikes) and activity.n_spikes is not None:
         found = f"{activity.n_spikes} spikes in {found}"
@@ -239,68 +235,6 @@ def _mean_over_time(rates: np.ndarray, inside: np.ndarray) -> np.ndarray:
     n_observed = observed.sum(axis=1)
     total = np.where(observed, rates, 0).sum(axis=1)
     return np.where(n_observed > 0, total / np.maximum(n_observed, 1), np.nan)
-
-
-def _table(
-    file: RecordingFile,
-    windows: Windows,
-    columns: pd.DataFrame,
-    span_s: tuple[float, float],
-    where: str,
-) -> tuple[str, pd.DataFrame]:
-    """Name and rows of the interval table in the settings; without one, a single row for the whole recording."""
-    name = windows.table
-    if name is None:
-        _require_no_table(file, windows, columns, where)
-        return "the whole recording", columns.assign(start_time=span_s[0], stop_time=span_s[1])
-    tables = file.intervals
-    if name in file.left_out:
-        raise UserError.at(
-            f"{where}: windows.table",
-            found=f"the interval table {name!r}, which cannot be used: {file.left_out[name]}",
-            expected="a table with start_time and stop_time as numbers, in seconds",
-            todo="write the times of this table as numbers, in seconds",
-        )
-    if name not in tables:
-        rows = ", ".join(f"{table_name} ({len(table)} rows)" for table_name, table in sorted(tables.items()))
-        raise UserError.at(
-            f"{where}: windows.table",
-            found=f"unknown interval table {name!r}",
-            expected=f"one of {rows}" if rows else "null, because the file has no interval table",
-            todo=did_you_mean(name, tables),
-        )
-    return name, in_seconds(tables[name], windows)
-
-
-def _require_no_table(file: RecordingFile, windows: Windows, columns: pd.DataFrame, where: str) -> None:
-    """See that no setting of the windows needs an interval table if none is chosen.
-
-    Raises
-    ------
-    UserError : ``windows.align`` or ``windows.conditions`` name columns of an interval table of the file.
-    """
-    missing = {windows.align, *windows.conditions} - {*map(str, columns), "start_time", "stop_time"}
-    for table_name, table in sorted(file.intervals.items()):
-        if missing and missing <= set(map(str, table.columns)):
-            raise UserError.at(
-                f"{where}: windows.table",
-                found=f"null, although {', '.join(sorted(missing))} of windows.align or windows.conditions is a column "
-                f"of the interval table {table_name}",
-                expected="the name of an interval table",
-                todo=f"set windows.table: {table_name}",
-            )
-
-
-def in_seconds(table: pd.DataFrame, windows: Windows) -> pd.DataFrame:
-    """Convert the times of an interval table to seconds, if the settings give the unit of these times."""
-    if windows.time_unit_s is None:
-        return table
-    times = [
-        column
-        for column in table.columns
-        if str(column).endswith("_time") or column in ("start_time", "stop_time", windows.align)
-    ]
-    return table.assign(**{column: numbers(list(table[column])) * windows.time_unit_s for column in times})
 
 
 def _columns(series: Series, columns: np.ndarray) -> Series:

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+
+class TimeAxis(NamedTuple):
+    """The time of a recording, from which trials or blocks are cut.
+
+    Attributes
+    ----------
+    span_s : first and last time of the recording in seconds.
+    dt_s : bin width in seconds.
+    gap_s : length of the data that are left out between two blocks, in seconds, if the settings give none.
+    silence_s : longest time without a spike that is no sign that the recording has not begun yet, in seconds.
+    """
+
+    span_s: tuple[float, float]
+    dt_s: float
+    gap_s: float = 0.0
+    silence_s: float = 0.0
 
 
 @dataclass(frozen=True)

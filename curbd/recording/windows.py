@@ -13,7 +13,7 @@ from curbd.errors import UserError
 from curbd.recording.binning import ROUNDING_BINS
 from curbd.recording.blocks import blocks_of
 from curbd.recording.cells import cell_text, column_of, matching_rows, numbers
-from curbd.recording.trials import Trials
+from curbd.recording.trials import TimeAxis, Trials
 from curbd.recording.window_checks import are_relative, beside_notes, clock_hint, condition_notes, window_notes
 from curbd.settings.recording import Windows
 
@@ -21,31 +21,23 @@ EMPTY_CONDITION = "none"
 """Condition of a trial whose cell in the condition column is empty."""
 
 
-def trials_of(
-    table: pd.DataFrame,
-    name: str,
-    where: str,
-    settings: Windows,
-    span_s: tuple[float, float],
-    dt_s: float,
-    gap_s: float,
-    continuous: bool,
-    silence_s: float = 0.0,
-) -> Trials:
-    """Convert the rows of an interval table to trials on integer bins.
+def are_cut(settings: Windows) -> bool:
+    """Return whether every interval is cut into blocks, and not taken as one trial."""
+    return settings.table is None or settings.continuous
+
+
+def trials_of(table: pd.DataFrame, name: str, settings: Windows, axis: TimeAxis, where: str) -> Trials:
+    """Convert the rows of an interval table to trials on integer bins, or cut them into blocks.
+
+    A single interval is always cut, so that some blocks can be held out.
 
     Parameters
     ----------
     table : one row per interval, with ``start_time`` and ``stop_time`` in seconds.
     name : name of the table, for messages.
-    where : the recording, for messages.
     settings : which rows to use, the event to align to, start and stop of the window, and length of blocks and gaps.
-    span_s : first and last time of the recording in seconds.
-    dt_s : bin width in seconds.
-    gap_s : length of the data that are left out between two blocks, in seconds, if the settings give none.
-    continuous : True cuts the intervals into blocks. A single interval is always cut, so that some blocks can be held
-        out.
-    silence_s : longest time without a spike that is no sign that the recording has not begun yet.
+    axis : the time of the recording.
+    where : the recording, for messages.
 
     Returns
     -------
@@ -63,10 +55,11 @@ def trials_of(
             expected="a row for every trial",
             todo="name another table, or none (windows.table: null), so that the whole recording is cut into blocks",
         )
+    span_s, dt_s, continuous = axis.span_s, axis.dt_s, are_cut(settings)
     rows = table[matching_rows(table, f"{where}: windows.select, table {name}", settings.select)].reset_index(drop=True)
     bounds = _bounds(rows, settings, name, where)
     positive, notes = _positive(bounds, settings, name, dt_s)
-    outside = _outside(bounds, span_s, dt_s, silence_s, continuous) & positive
+    outside = _outside(bounds, axis, continuous) & positive
     if continuous:
         bounds = bounds._replace(start=np.maximum(bounds.start, span_s[0]), stop=np.minimum(bounds.stop, span_s[1]))
     used = positive & ~outside
@@ -90,7 +83,7 @@ def trials_of(
         if not continuous:
             start = np.maximum(start, span_s[0])
             notes.append(f"{name}: the only trial is cut into blocks, so that some can be held out.")
-        return replace(blocks_of(rows, start, stop, dt_s, gap_s, settings, name, where), notes=tuple(notes))
+        return replace(blocks_of(rows, start, stop, axis, settings, name, where), notes=tuple(notes))
     first = np.ceil((start - align) / dt_s - ROUNDING_BINS).astype(int)
     last = np.floor((stop - align) / dt_s + ROUNDING_BINS).astype(int)
     # A window that is not aligned with the bins may hold no whole bin; such a trial gets one bin.
@@ -131,9 +124,7 @@ def _positive(bounds: _Bounds, settings: Windows, name: str, dt_s: float) -> tup
     ]
 
 
-def _outside(
-    bounds: _Bounds, span_s: tuple[float, float], dt_s: float, silence_s: float, continuous: bool
-) -> np.ndarray:
+def _outside(bounds: _Bounds, axis: TimeAxis, continuous: bool) -> np.ndarray:
     """(row,) whether a window lies too far outside the recording to be used.
 
     Of an interval that is cut into blocks, any part inside the recording is used. A trial that ends after the recording
@@ -143,16 +134,14 @@ def _outside(
     Parameters
     ----------
     bounds : times of the windows.
-    span_s : first and last time of the recording in seconds.
-    dt_s : bin width in seconds.
-    silence_s : longest time without a spike that is no sign that the recording has not begun yet.
+    axis : the time of the recording.
     continuous : whether the intervals are cut into blocks.
     """
-    start, stop = bounds.start, bounds.stop
+    span_s, start, stop = axis.span_s, bounds.start, bounds.stop
     if continuous:
         return np.asarray((stop <= span_s[0]) | (start >= span_s[1]))
-    before = start < span_s[0] - max(dt_s * (1 + ROUNDING_BINS), silence_s)
-    inside_s = np.minimum(stop, span_s[1]) - np.where(silence_s > dt_s, np.maximum(start, span_s[0]), start)
+    before = start < span_s[0] - max(axis.dt_s * (1 + ROUNDING_BINS), axis.silence_s)
+    inside_s = np.minimum(stop, span_s[1]) - np.where(axis.silence_s > axis.dt_s, np.maximum(start, span_s[0]), start)
     return np.asarray(before | (inside_s < (stop - start) / 2))
 
 

@@ -10,7 +10,7 @@ from curbd.errors import UserError
 from curbd.recording.ingest import ingest
 from curbd.recording.inputs import known_inputs, names_of_input, over_holes
 from curbd.recording.recording_file import RecordingFile
-from curbd.recording.trials import Trials
+from curbd.recording.trials import TimeAxis, Trials
 from curbd.recording.windows import trials_of
 from curbd.settings.recording import Input, RecordingSettings, Windows
 from tests.support.in_memory import series, spike_file, trial_file
@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> RecordingFile:
 
 
 def lay(file: RecordingFile) -> Trials:
-    return trials_of(file.intervals["trials"], "trials", "rec", Windows(table="trials"), (0.0, 6.0), 0.1, 0.0, False)
+    return trials_of(file.intervals["trials"], "trials", Windows(table="trials"), TimeAxis((0.0, 6.0), 0.1), "rec")
 
 
 def read(file: RecordingFile, *entries: Input) -> tuple[np.ndarray, list[str], list[str]]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording.trials import Trials
+from curbd.recording.trials import TimeAxis, Trials
 from curbd.recording.windows import conditions, trials_of
 from curbd.settings.recording import Windows
 
@@ -25,8 +25,8 @@ def table() -> pd.DataFrame:
     )
 
 
-def lay(settings: Windows, continuous: bool = False, span_s: tuple[float, float] = SPAN, dt_s: float = 0.05) -> Trials:
-    return trials_of(table(), "trials", "rec", settings, span_s, dt_s, 0.4, continuous)
+def lay(settings: Windows, span_s: tuple[float, float] = SPAN) -> Trials:
+    return trials_of(table(), "trials", settings, TimeAxis(span_s, 0.05, 0.4), "rec")
 
 
 def test_ragged_trials_share_one_axis() -> None:
@@ -85,7 +85,7 @@ def test_conditions() -> None:
 
 
 def test_blocks_of_each_interval_keep_their_gaps() -> None:
-    trials = lay(Windows(table="trials", continuous=True, block_s=2.0, gap_s=0.5), continuous=True)
+    trials = lay(Windows(table="trials", continuous=True, block_s=2.0, gap_s=0.5))
     starts, stops = trials.zero_s, trials.zero_s + (trials.last - trials.first) * 0.05
     np.testing.assert_allclose(starts[:2], [0.0, 2.5])
     assert trials.columns["side"].tolist()[:2] == ["left", "left"]
@@ -97,29 +97,30 @@ def test_blocks_of_each_interval_keep_their_gaps() -> None:
 
 def test_blocks_of_short_data_are_ten_and_the_gap_follows_the_smoothing() -> None:
     rows = pd.DataFrame({"start_time": [0.0], "stop_time": [60.0]})
-    trials = trials_of(rows, "the whole recording", "rec", Windows(), (0.0, 60.0), 0.05, 0.4, True)
+    trials = trials_of(rows, "the whole recording", Windows(), TimeAxis((0.0, 60.0), 0.05, 0.4), "rec")
     assert len(trials) == 10
     assert np.diff(trials.zero_s).min() == pytest.approx((trials.last - trials.first).max() * 0.05 + 0.4)
 
 
 def test_a_single_trial_is_cut_into_blocks_and_says_so() -> None:
-    rows = pd.DataFrame({"start_time": [0.0], "stop_time": [60.0]})
-    trials = trials_of(rows, "trials", "rec", Windows(table="trials"), (0.0, 60.0), 0.05, 0.0, False)
+    rows, axis = pd.DataFrame({"start_time": [0.0], "stop_time": [60.0]}), TimeAxis((0.0, 60.0), 0.05)
+    trials = trials_of(rows, "trials", Windows(table="trials"), axis, "rec")
     assert len(trials) == 10
     assert "only trial is cut" in trials.notes[0]
     with pytest.raises(UserError, match="at least two blocks"):
-        trials_of(rows.assign(stop_time=0.1), "trials", "rec", Windows(), (0.0, 60.0), 0.05, 0.0, False)
+        trials_of(rows.assign(stop_time=0.1), "trials", Windows(table="trials"), axis, "rec")
 
 
 def test_times_from_the_start_of_each_trial_are_no_times_of_the_recording() -> None:
     """A column of reaction times would put all windows into the first seconds of the recording."""
     relative = table().assign(go_time=[0.5, 0.75, 1.0, 0.5])
+    settings = Windows(table="trials", align="go_time", stop_s=1.0)
     with pytest.raises(UserError, match=r"0.5 to 1 in go_time.*as times from start_time.*write start_time \+ go_time"):
-        trials_of(relative, "trials", "rec", Windows(align="go_time", stop_s=1.0), SPAN, 0.05, 0.4, continuous=False)
+        trials_of(relative, "trials", settings, TimeAxis(SPAN, 0.05), "rec")
 
 
 @pytest.mark.parametrize(("silence_s", "n_trials"), [(0.0, 3), (0.5, 4)])
 def test_a_trial_that_begins_shortly_before_the_first_spike_is_used(silence_s: float, n_trials: int) -> None:
-    span_s = (0.3, 100.0)
-    trials = trials_of(table(), "trials", "rec", Windows(), span_s, 0.05, 0.4, continuous=False, silence_s=silence_s)
+    axis = TimeAxis((0.3, 100.0), 0.05, silence_s=silence_s)
+    trials = trials_of(table(), "trials", Windows(table="trials"), axis, "rec")
     assert len(trials) == n_trials
