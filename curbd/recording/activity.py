@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,6 +70,10 @@ class Activity:
         if keep.all():
             return self
         return replace(self, rates=self.rates[:, :, keep], mean_rate_hz=self.mean_rate_hz[:, keep])
+
+    def noted(self, notes: Sequence[str]) -> Activity:
+        """Return the same activity with further sentences among the notes on its trials."""
+        return replace(self, trials=replace(self.trials, notes=(*self.trials.notes, *notes))) if notes else self
 
     def take(self, keep: np.ndarray, note: str) -> Activity:
         """Return the activity in the trials that a mask keeps, with the time axis cut to the bins of these trials.

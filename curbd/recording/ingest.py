@@ -15,6 +15,7 @@ import xarray as xr
 from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.activity import Activity
+from curbd.recording.activity_notes import equal_units, holes_of_units, repeated_trials, silent_regions
 from curbd.recording.dataset import (
     recording_dataset,
     regions_table,
@@ -34,8 +35,6 @@ from curbd.recording.windows import conditions
 from curbd.settings.recording import RecordingSettings
 
 Array = np.ndarray
-MIN_SPIKES_OF_TRIAL = 20
-"""A region with this number of spikes in its median trial is not silent in a whole trial by chance."""
 MAX_NOTES_WITH_ERROR = 4
 """Up to this number of sentences about a file are added to the message about it."""
 
@@ -118,75 +117,6 @@ def ingest(file: RecordingFile, settings: RecordingSettings, name: str, *, share
         raise _with_notes(error, file.notes) from error.__cause__
 
 
-def _noted_repeats(activity: Activity) -> Activity:
-    """The activity, with a sentence on trials without times of their own that repeat an earlier trial exactly."""
-    n_trials = len(activity.trials)
-    if activity.trials.clocked:
-        return activity
-    n_repeats = n_trials - len({hash(trial.tobytes()) for trial in activity.rates})
-    if not n_repeats:
-        return activity
-    note = (
-        f"{n_repeats} of {n_trials} trials repeat an earlier trial exactly: held-out trials may be copies of training"
-        " trials."
-    )
-    return replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
-
-
-def _noted_silences(activity: Activity, region: Array) -> Activity:
-    """The activity of the kept units, with a sentence on regions that are silent in whole trials.
-
-    Parameters
-    ----------
-    activity : activity of the kept units; only spikes are looked at.
-    region : (kept unit,) regions.
-    """
-    trials, rate_hz = activity.trials, activity.mean_rate_hz
-    seconds = trials.inside.sum(axis=1) * trials.dt_s
-    notes = []
-    for name in np.unique(region):
-        of_region = rate_hz[:, region == name]
-        observed = np.isfinite(of_region).any(axis=1)
-        spikes = np.nansum(of_region, axis=1) * seconds
-        silent = observed & (spikes == 0)
-        if silent.any() and (spikes > 0).any() and np.median(spikes[spikes > 0]) >= MIN_SPIKES_OF_TRIAL:
-            first_s, last_s = trials.start_s[silent].min(), trials.stop_s[silent].max()
-            notes.append(
-                f"{name}: no unit has a spike in {int(silent.sum())} of {int(observed.sum())} trials or blocks"
-                f" ({first_s:.6g} to {last_s:.6g} s), which is no chance. If the region was not recorded there, leave"
-                " these trials out (windows.select) or write obs_intervals."
-            )
-    return replace(activity, trials=replace(trials, notes=(*trials.notes, *notes)))
-
-
-def _noted_twins(activity: Activity) -> Activity:
-    """The activity of the kept units, with a sentence on units whose activity is exactly that of another unit."""
-    n_units = activity.rates.shape[2]
-    n_twins = n_units - len({hash(activity.rates[:, :, unit].tobytes()) for unit in range(n_units)})
-    if not n_twins:
-        return activity
-    note = (
-        f"{n_twins} of {n_units} kept units have exactly the activity of another unit: their weights cannot be told"
-        " apart. Leave out one of each pair (units.select)."
-    )
-    return replace(activity, trials=replace(activity.trials, notes=(*activity.trials.notes, note)))
-
-
-def _noted_holes(activity: Activity) -> Activity:
-    """The activity of the kept units, with a sentence on bins that are lost because single units have holes."""
-    finite = np.isfinite(activity.rates)
-    holes = finite.any(axis=2)[:, :, None] & ~finite
-    if not holes.any():
-        return activity
-    n_units, n_bins = int(holes.any(axis=(0, 1)).sum()), int(holes.any(axis=2).sum())
-    note = (
-        f"{n_units} of {finite.shape[2]} kept units have no value in some bins in which others have one; these {n_bins}"
-        " bins are missing for all units (units.max_missing)."
-    )
-    trials = replace(activity.trials, notes=(*activity.trials.notes, note))
-    return replace(activity, trials=trials)
-
-
 def _with_notes(error: UserError, notes: Sequence[str]) -> UserError:
     """An error, with the sentences about the file behind its message: they may name the cause."""
     if not notes:
@@ -234,11 +164,13 @@ def session(
     train = splits == "train"
 
     n_known = len(activity.trials.notes)
-    activity = _noted_repeats(activity)
+    activity = activity.noted(repeated_trials(activity))
     selection = select_units(file.units, candidates, activity, train, settings.units, where)
     kept = np.isin(candidates, selection.kept)
-    activity = _noted_silences(activity.of_units(kept), file.units["region"].to_numpy()[selection.kept])
-    activity = _noted_holes(_noted_twins(activity)).without_partial_bins()
+    activity = activity.of_units(kept)
+    region = file.units["region"].to_numpy()[selection.kept]
+    notes_on_values = [*silent_regions(activity, region), *equal_units(activity), *holes_of_units(activity)]
+    activity = activity.noted(notes_on_values).without_partial_bins()
     _require_two_halves(activity.observed, train, f"{where}: {file.activity_name}")
     scale = _scales(file, settings, activity.rates, train)
     inputs = all_inputs(file, settings.inputs, activity, where)
