@@ -9,10 +9,12 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.recording.activity import Activity
-from curbd.recording.binning import averaged, require_short_smoothing, sampling, smoothed, whole_multiple
+from curbd.recording.binning import averaged, whole_multiple
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
+from curbd.recording.sampling import sampling
+from curbd.recording.smoothing import require_short_smoothing, smoothed
 from curbd.recording.trials import Trials
 from curbd.settings.recording import RecordingSettings
 

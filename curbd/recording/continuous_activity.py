@@ -12,19 +12,13 @@ import pandas as pd
 
 from curbd.errors import UserError
 from curbd.recording.activity import Activity
-from curbd.recording.binning import (
-    margin_bins,
-    require_short_smoothing,
-    sampled_bins,
-    sampling,
-    smoothed,
-    spike_rates,
-    whole_multiple,
-)
+from curbd.recording.binning import spike_rates, whole_multiple
 from curbd.recording.intervals import chosen_intervals
 from curbd.recording.memory import require_memory
 from curbd.recording.placeholders import WithoutPlaceholders
 from curbd.recording.recording_file import RecordingFile, Series, Spikes
+from curbd.recording.sampling import sampled_bins, sampling
+from curbd.recording.smoothing import margin_bins, require_short_smoothing, smoothed
 from curbd.recording.trials import TimeAxis, Trials
 from curbd.recording.windows import are_cut, trials_of
 from curbd.settings.recording import RecordingSettings

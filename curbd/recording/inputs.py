@@ -11,10 +11,11 @@ import pandas as pd
 
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
-from curbd.recording.binning import ROUNDING_BINS, Sampling, covered, sampled_bins, sampling
+from curbd.recording.binning import ROUNDING_BINS, covered
 from curbd.recording.cells import cell_text, column_of
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.recording_file import RecordingFile, Series
+from curbd.recording.sampling import Sampling, sampled_bins, sampling
 from curbd.recording.trials import Trials
 from curbd.recording.windows import times_of
 from curbd.settings.recording import Input

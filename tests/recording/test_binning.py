@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from curbd.errors import UserError
-from curbd.recording.binning import averaged, covered, sampled_bins, sampling, smoothed, spike_rates, whole_multiple
+from curbd.recording.binning import averaged, covered, spike_rates, whole_multiple
 from curbd.recording.recording_file import Spikes
+from curbd.recording.sampling import sampled_bins, sampling
+from curbd.recording.smoothing import smoothed
 from tests.support.in_memory import series
 
 
