@@ -23,7 +23,6 @@ from curbd import teachers
 from curbd.changes.change_table import change_tables
 from curbd.changes.size import activity_covariance
 from curbd.estimators.fitting import fit
-from curbd.network.view import view
 from curbd.recording.ingest import ingest_file
 from curbd.settings.contrasts import Change
 from curbd.settings.models import Model
@@ -70,7 +69,7 @@ def changes_of_teacher(seed: int, days: str, *, quick: bool = False) -> pd.DataF
         recording = ingest_file(path).recording
     networks = fit(recording, Model(family="full_rank", seeds=[0])).networks
     settings = {"day": Change(column="day", permutations=19 if quick else 199)}
-    table = change_tables(recording, view(recording, networks), settings, "full_rank").changes
+    table = change_tables(recording, networks, settings).changes
     kept = ["verdict", "evidence_nats", "p_corrected", "relative_change", "ci_low", "ci_high", "gain", "rotated_share"]
     kept += ["new_direction_share", "r2_shared", "r2_separate", "r2_drawn_together"]
     true = [true_share(teacher, target, source) for target, source in table[["target", "source"]].to_numpy(str)]

@@ -19,7 +19,7 @@ from curbd.changes.verdict import judge
 from curbd.contrasts.pathway import lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError
-from curbd.network.view import View
+from curbd.network.view import View, view
 from curbd.settings.contrasts import Change
 
 Array = np.ndarray
@@ -38,7 +38,7 @@ class ChangeTables(NamedTuple):
     left_out: dict[str, str]
 
 
-def change_tables(recording: xr.Dataset, fit: View, changes: Mapping[str, Change], model: str) -> ChangeTables:
+def change_tables(recording: xr.Dataset, networks: xr.Dataset, changes: Mapping[str, Change]) -> ChangeTables:
     """Test which pathways changed their weights between conditions or days.
 
     Both levels are regressed at once, on the training trials, with the time constant, the hidden inputs and the rates
@@ -50,9 +50,8 @@ def change_tables(recording: xr.Dataset, fit: View, changes: Mapping[str, Change
     Parameters
     ----------
     recording : the recording, with its trial columns and inputs.
-    fit : the first fit of a model with the recording.
+    networks : the fits of a model of full rank, of which the first is compared.
     changes : name -> settings of a change.
-    model : name of the model.
 
     Returns
     -------
@@ -60,6 +59,7 @@ def change_tables(recording: xr.Dataset, fit: View, changes: Mapping[str, Change
     """
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
+    fit = view(recording, networks)
     train = np.flatnonzero(fit.train)
     for name, change in changes.items():
         try:
@@ -72,7 +72,8 @@ def change_tables(recording: xr.Dataset, fit: View, changes: Mapping[str, Change
             rows += [{"change": name, **row} for row in _compare(recording, fit, change, of_recording)]
     if not rows:
         return ChangeTables(tables.empty("changes"), left_out)
-    table = pd.DataFrame(rows).assign(recording=str(recording.attrs["recording"]), model=model)
+    labels = {"recording": str(recording.attrs["recording"]), "model": str(networks.attrs["model"])}
+    table = pd.DataFrame(rows).assign(**labels)
     return ChangeTables(table[tables.TABLES["changes"].names], left_out)
 
 

@@ -149,13 +149,12 @@ def _windows(arguments: argparse.Namespace) -> None:
 def _changes(arguments: argparse.Namespace) -> None:
     from curbd import tables
     from curbd.changes.change_table import change_tables
-    from curbd.network.view import view
     from curbd.settings.plan import load_plan
 
     recording, networks, _ = read_fitted(arguments)
     changes = load_plan(arguments.plan).config.changes
 
-    compared = change_tables(recording, view(recording, networks), changes, str(networks.attrs["model"]))
+    compared = change_tables(recording, networks, changes)
 
     print("\n".join(f"{text}; this change is left out" for text in compared.left_out.values()) or "no remarks")
     tables.write("changes", compared.changes, arguments.out)

@@ -17,7 +17,6 @@ from curbd.changes.size import ChangeSize, change_parts, change_size
 from curbd.changes.trial_groups import Products, group_of_trial
 from curbd.changes.verdict import judge
 from curbd.contrasts.trials import Comparison
-from curbd.network.view import view
 from curbd.recording.ingest import ingest_file
 from curbd.settings.contrasts import Change
 
@@ -29,7 +28,7 @@ def changes_of(folder: Path, changes: dict[str, Change] | None = None, **teacher
     recording = ingest_file(path).recording
     networks = curbd.fit(recording, curbd.Model(family="full_rank", seeds=[0])).networks
     settings = changes or {"day": Change(column="day", permutations=39)}
-    compared = change_tables(recording, view(recording, networks), settings, "m")
+    compared = change_tables(recording, networks, settings)
     assert tables.problems("changes", compared.changes) == []
     if changes:
         assert list(compared.left_out) == ["missing"]

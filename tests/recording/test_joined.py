@@ -11,7 +11,6 @@ from curbd import teachers
 from curbd.changes.change_table import change_tables
 from curbd.cli import main
 from curbd.errors import UserError
-from curbd.network.view import view
 from curbd.recording.ingest import ingest_file
 from curbd.recording.joined import write_joined
 from curbd.settings.contrasts import Change
@@ -59,7 +58,7 @@ def test_the_pathway_that_changed_between_files_is_named(days, tmp_path):
     recording = ingest_file(both).recording
     networks = curbd.fit(recording, curbd.Model(family="full_rank", seeds=[0])).networks
     settings = {"days": Change(column="recording", permutations=39)}
-    table = change_tables(recording, view(recording, networks), settings, "m").changes
+    table = change_tables(recording, networks, settings).changes
     changed = table[table["verdict"] == "changed"]
     assert changed[["target", "source"]].to_numpy().tolist() == [["B", "A"]]
     into_b = table[table["target"] == "B"]
