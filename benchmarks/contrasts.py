@@ -21,8 +21,8 @@ from benchmarks import command
 from benchmarks.document import insert, markdown, number
 from benchmarks.rows import add, finished, rows
 from curbd import teachers
-from curbd.contrasts.contrast import contrast_tables
-from curbd.contrasts.pathway import PARTS
+from curbd.contrasts.contrast_table import contrast_tables
+from curbd.contrasts.pathway_contrast import PARTS
 from curbd.estimators.fitting import fit
 from curbd.pathways.currents import decompose
 from curbd.recording.ingest import ingest_file

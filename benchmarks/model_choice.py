@@ -20,11 +20,11 @@ from benchmarks.populations import correlation, drives
 from benchmarks.rows import add, finished, rows
 from curbd.teachers.populations import PopulationTeacher, populations
 from lrfit.population_network.currents import currents
-from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import Dimensions, choose_dimensions
 from lrfit.population_network.evidence import Evidence, evidence
 from lrfit.population_network.fit import Fit, converge
 from lrfit.population_network.fit_settings import PopulationSettings
+from lrfit.population_network.form_choice import choose_form
 from lrfit.population_network.recording import HELD_OUT_FOLD, Recording, from_arrays, split
 
 Array = np.ndarray

@@ -4,7 +4,7 @@ from .animals.shared_network import shared_network as shared_network
 from .animals.shared_tables import SharedTables as SharedTables
 from .animals.shared_tables import shared_tables as shared_tables
 from .changes.change_table import change_tables as change_tables
-from .contrasts.contrast import contrast_tables as contrast_tables
+from .contrasts.contrast_table import contrast_tables as contrast_tables
 from .errors import UserError as UserError
 from .estimators.fitting import Fits as Fits
 from .estimators.fitting import fit as fit

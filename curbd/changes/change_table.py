@@ -16,7 +16,7 @@ from curbd.changes.shared_regression import SharedRegression
 from curbd.changes.size import ChangeParts, ChangeSize, change_parts, change_size
 from curbd.changes.trial_groups import error_slowness, grouped, held_out_products
 from curbd.changes.verdict import judge
-from curbd.contrasts.pathway import lag_correlation
+from curbd.contrasts.pathway_contrast import lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError
 from curbd.network.view import View, view

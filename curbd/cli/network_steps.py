@@ -124,7 +124,7 @@ def _dynamics(arguments: argparse.Namespace) -> None:
 
 def _contrasts(arguments: argparse.Namespace) -> None:
     from curbd import tables
-    from curbd.contrasts.contrast import contrast_tables
+    from curbd.contrasts.contrast_table import contrast_tables
     from curbd.settings.plan import load_plan
     from curbd.storage.netcdf import read_netcdf
 

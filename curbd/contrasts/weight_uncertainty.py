@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import chdtrc as chi_square_tail
 
 from curbd.contrasts.differences import Labels
-from curbd.contrasts.pathway import PartContrast, Presynaptic, two_sided
+from curbd.contrasts.pathway_contrast import PartContrast, Presynaptic, two_sided
 from curbd.contrasts.trials import Comparison
 from curbd.network.view import View
 

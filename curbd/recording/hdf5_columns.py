@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from curbd.recording.cells import MAX_NUMBERS_IN_CELL, as_text, joined
-from curbd.recording.coded import code_names, decoded
+from curbd.recording.coded_columns import code_names, decoded
 from curbd.recording.unreadable import reading
 
 MAX_UNITS_OR_TRIALS = 100_000

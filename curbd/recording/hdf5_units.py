@@ -10,7 +10,7 @@ import numpy as np
 
 from curbd.errors import UserError
 from curbd.recording.cell_types import cell_type
-from curbd.recording.coded import code_names, decoded
+from curbd.recording.coded_columns import code_names, decoded
 from curbd.recording.hdf5_columns import (
     cells_of,
     dataset_at,
@@ -20,9 +20,9 @@ from curbd.recording.hdf5_columns import (
     rows_of_characters,
     texts,
 )
-from curbd.recording.judgement import judged
 from curbd.recording.label_origin import label_origin
 from curbd.recording.labels import LabelReader
+from curbd.recording.rejected_rois import rejections
 from curbd.recording.units import UnitFacts, text_columns
 from curbd.recording.unreadable import UnreadableError, reading
 from curbd.settings.recording import HDF5Layout, RecordingSettings
@@ -58,7 +58,7 @@ def unit_facts(
     read = LabelReader(settings.regions)
     candidates = text_columns("", columns, [name for name in (layout.region, layout.unit_id, layout.cell_type) if name])
     by_name = {name.rsplit("/", 1)[-1]: cells for name, cells in columns.items()}
-    reasons, judgement_notes = judged(by_name, n_units, "hdf5")
+    reasons, rejection_notes = rejections(by_name, n_units, "hdf5")
     return UnitFacts(
         ids=ids or [str(unit) for unit in range(n_units)],
         origins=[] if region is None else [label_origin("unit_column", f"hdf5:{layout.region}", region, read)],
@@ -67,7 +67,7 @@ def unit_facts(
         columns=columns,
         candidates={f"hdf5:{name.lstrip('.')}": cells for name, cells in candidates.items()},
         reason=reasons,
-        notes=[*column_notes, *judgement_notes, *read.notes],
+        notes=[*column_notes, *rejection_notes, *read.notes],
     )
 
 

@@ -15,7 +15,6 @@ from curbd.errors import UserError
 from curbd.recording.cell_types import CELL_TYPE_COLUMNS, cell_type
 from curbd.recording.cells import as_text
 from curbd.recording.clock import clean_clock, clock_notes, common_clock
-from curbd.recording.judgement import judged
 from curbd.recording.label_origin import label_origin, majority
 from curbd.recording.labels import LabelReader
 from curbd.recording.nwb_electrodes import checked_link, electrode_origins
@@ -23,6 +22,7 @@ from curbd.recording.nwb_series import all_series, as_series, raw_times, seconds
 from curbd.recording.nwb_tables import simple_columns
 from curbd.recording.recording_file import Series
 from curbd.recording.references import checked_references
+from curbd.recording.rejected_rois import rejections
 from curbd.recording.units import UnitFacts, join, text_columns
 from curbd.recording.unreadable import reading
 from curbd.settings.recording import RecordingSettings
@@ -127,7 +127,7 @@ def _roi_facts(rois: DynamicTableRegion, path: str, settings: RecordingSettings)
         name: cells if _width(table[name]) == 1 else np.asarray(table[name].data[:])
         for name, cells in whole_columns.items()
     }
-    reasons, judgement_notes = judged(cells_of_column, len(table), table.name)
+    reasons, rejection_notes = rejections(cells_of_column, len(table), table.name)
     return UnitFacts(
         ids=[f"column {index}" if row is None else as_text(table.id[row]) for index, row in enumerate(rows)],
         origins=origins,
@@ -136,7 +136,7 @@ def _roi_facts(rois: DynamicTableRegion, path: str, settings: RecordingSettings)
         reason=["its row in the ROI table does not exist" if row is None else reasons[row] for row in rows],
         columns=columns,
         candidates=text_columns(table.name, columns, settings.regions.unit_columns),
-        notes=[*column_notes, *checked.notes, *judgement_notes, *read.notes],
+        notes=[*column_notes, *checked.notes, *rejection_notes, *read.notes],
     )
 
 

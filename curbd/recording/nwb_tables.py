@@ -13,7 +13,7 @@ from pynwb.epoch import TimeIntervals
 
 from curbd.errors import UserError
 from curbd.recording.cells import MAX_NUMBERS_IN_CELL, as_text, is_stored, joined, numbers
-from curbd.recording.coded import code_names, decoded
+from curbd.recording.coded_columns import code_names, decoded
 from curbd.recording.time_units import seconds_per_unit
 from curbd.recording.unreadable import READING_ERRORS, reason_of
 

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 
 from curbd.report import cautions, comparison_sentences, findings
-from curbd.report.choice import choice
 from curbd.report.drawing import Palette, report_style
 from curbd.report.figures import figures_of_model, pictures
 from curbd.report.grid import grid
 from curbd.report.model_settings import about_model, settings_of
 from curbd.report.reading import ModelResults
+from curbd.report.region_choice import choice
 
 EXPERIMENT_TABLES = {
     "perturbation_comparison": "Predictions compared with real perturbations",

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from lrfit.population_network.currents import Currents, currents, deviation
-from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import Dimensions, choose_dimensions
 from lrfit.population_network.echo import Echo, estimate_echo
 from lrfit.population_network.evidence import posterior_covariance
 from lrfit.population_network.fit import Fit, converge, restart
 from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, PopulationSettings
+from lrfit.population_network.form_choice import choose_form
 from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.history import as_read, with_past
 from lrfit.population_network.history_choice import history_gain, is_needed, is_tried

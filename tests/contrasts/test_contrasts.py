@@ -10,7 +10,7 @@ import xarray as xr
 import curbd
 from curbd import tables, teachers
 from curbd.contrasts.clusters import cluster_test
-from curbd.contrasts.contrast import contrast_tables
+from curbd.contrasts.contrast_table import contrast_tables
 from curbd.contrasts.differences import labels_of, pattern_distance
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.errors import UserError

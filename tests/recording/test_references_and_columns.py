@@ -14,9 +14,9 @@ from curbd.errors import UserError
 from curbd.recording import open_recording
 from curbd.recording.cells import region_label
 from curbd.recording.ingest import ingest_file
-from curbd.recording.judgement import judged
 from curbd.recording.placeholders import without_placeholders
 from curbd.recording.references import checked_references
+from curbd.recording.rejected_rois import rejections
 from curbd.settings.recording import RecordingSettings
 
 pytestmark = [
@@ -168,17 +168,17 @@ def test_an_index_that_leads_beyond_its_column_is_damage(empty_nwb, save_nwb) ->
     ],
 )
 def test_rejected_rois_however_they_are_marked(name, cells) -> None:
-    reasons, _ = judged({name: cells}, 3, "ROIs")
+    reasons, _ = rejections({name: cells}, 3, "ROIs")
     assert reasons == ["", f"not a cell ({name})", ""]
 
 
 def test_probabilities_are_no_yes_and_a_column_that_nobody_filled_in_is_not_used() -> None:
-    _, notes = judged({"is_cell": [0.93, 0.02, 0.61]}, 3, "ROIs")
+    _, notes = rejections({"is_cell": [0.93, 0.02, 0.61]}, 3, "ROIs")
     assert "probabilities" in notes[0]
-    reasons, notes = judged({"is_accepted": [0, 0, 0]}, 3, "ROIs")
+    reasons, notes = rejections({"is_accepted": [0, 0, 0]}, 3, "ROIs")
     assert reasons == ["", "", ""]
     assert "rejects all ROIs" in notes[0]
-    assert judged({"status": ["ok", "drifting", "ok"]}, 3, "ROIs")[0] == ["", "", ""]
+    assert rejections({"status": ["ok", "drifting", "ok"]}, 3, "ROIs")[0] == ["", "", ""]
 
 
 def test_a_rejected_roi_is_in_the_table_of_units(empty_nwb, save_nwb, rng) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import populations
-from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.fit import Fit, converge
 from lrfit.population_network.fit_settings import DEFAULT_SETTINGS
+from lrfit.population_network.form_choice import choose_form
 from lrfit.population_network.held_out import held_out_nats
 from lrfit.population_network.latency import align, are_needed, late_nats, latencies, shifted
 from lrfit.population_network.recording import Recording, from_arrays, split

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from curbd.teachers.populations import PopulationTeacher, populations
-from lrfit.population_network.curvature import choose_form
 from lrfit.population_network.dimensions import choose_dimensions
 from lrfit.population_network.drive_choice import SLOW_DRIVE_TAU_S, choose_drives
 from lrfit.population_network.evidence import evidence
 from lrfit.population_network.fit import converge
 from lrfit.population_network.fit_settings import DEFAULT_SETTINGS, PopulationSettings
+from lrfit.population_network.form_choice import choose_form
 from lrfit.population_network.hidden import drive_tau_s
 from lrfit.population_network.ranks import pathway_rank, rank_losses
 from lrfit.population_network.recording import Recording, from_arrays, split

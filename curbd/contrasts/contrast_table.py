@@ -11,7 +11,7 @@ import xarray as xr
 
 from curbd import tables
 from curbd.contrasts.differences import NORMAL_95, SMALLEST_ERROR, compared_bins, labels_of, signed_root
-from curbd.contrasts.pathway import PARTS, PartContrast, contrast_pathway, lag_correlation
+from curbd.contrasts.pathway_contrast import PARTS, PartContrast, contrast_pathway, lag_correlation
 from curbd.contrasts.trials import Comparison, comparisons
 from curbd.contrasts.weight_uncertainty import Uncertainty, activity_differences, onto_units, uncertainties, unknown
 from curbd.errors import UserError

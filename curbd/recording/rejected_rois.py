@@ -26,7 +26,7 @@ CELL_PROBABILITY = 0.5
 """An ROI with a smaller probability of being a cell is rejected, as in suite2p."""
 
 
-def judged(columns: Mapping[str, Any], n_rois: int, table: str) -> tuple[list[str], list[str]]:
+def rejections(columns: Mapping[str, Any], n_rois: int, table: str) -> tuple[list[str], list[str]]:
     """Return for each ROI of a table why the file rejects it.
 
     Parameters
