@@ -12,7 +12,7 @@ import xarray as xr
 
 from curbd.recording.activity import Activity
 from curbd.recording.cells import cell_text
-from curbd.recording.inputs import KnownInputs
+from curbd.recording.input_sources import KnownInputs
 from curbd.recording.recording_file import RecordingFile, TrueCurrents
 from curbd.recording.scaling import scaled_rates
 from curbd.recording.selection import Selection

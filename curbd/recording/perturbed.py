@@ -12,7 +12,7 @@ import xarray as xr
 from curbd.errors import UserError, did_you_mean
 from curbd.recording.activity import Activity
 from curbd.recording.cells import cell_text, column_of
-from curbd.recording.inputs import KnownInputs
+from curbd.recording.input_sources import KnownInputs
 from curbd.recording.windows import conditions
 from curbd.settings.recording import PerturbedTrials, RecordingSettings
 

@@ -8,7 +8,8 @@ import pytest
 
 from curbd.errors import UserError
 from curbd.recording.ingest import ingest
-from curbd.recording.inputs import known_inputs, names_of_input, over_holes
+from curbd.recording.inputs import known_inputs, names_of_input
+from curbd.recording.missing_inputs import over_holes
 from curbd.recording.recording_file import RecordingFile
 from curbd.recording.trials import TimeAxis, Trials
 from curbd.recording.windows import trials_of
