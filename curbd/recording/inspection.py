@@ -15,18 +15,12 @@ import yaml
 
 from curbd.errors import UserError
 from curbd.recording import check_hdf5
-from curbd.recording.description import (
-    activity_lines,
-    input_lines,
-    interval_lines,
-    one_line,
-    region_lines,
-    remark_lines,
-    unit_column_lines,
-)
+from curbd.recording.description import activity_lines, input_lines, interval_lines, region_lines, unit_column_lines
+from curbd.recording.inspection_remarks import remark_lines
 from curbd.recording.label_origin import LabelOrigin
 from curbd.recording.recording_file import BinnedTrials, RecordingFile
 from curbd.recording.region_messages import no_label_message
+from curbd.recording.short_texts import one_line
 from curbd.recording.sufficiency import statements
 from curbd.recording.unread_activity import amount_in_file
 from curbd.recording.unreadable import UnreadableError, reading
