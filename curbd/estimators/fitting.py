@@ -32,7 +32,7 @@ from curbd.estimators.sparse import sparse
 from curbd.estimators.state_space import noisy_rates, state_space
 from curbd.hidden_inputs.search import infer_hidden_inputs, with_hidden_input_search
 from curbd.hidden_inputs.side_by_side import side_by_side
-from curbd.network.file import to_dataset
+from curbd.network.file_content import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.nonlinearity import Nonlinearity
 from curbd.recording.circuit import circuit_of
@@ -74,7 +74,7 @@ class Fits(NamedTuple):
 
     Attributes
     ----------
-    networks : all fits as one dataset with a dimension seed, see `curbd.network.file.to_dataset`.
+    networks : all fits as one dataset with a dimension seed, see `curbd.network.file_content.to_dataset`.
     seconds : wall time of each fit, s.
     """
 

@@ -23,7 +23,7 @@ from curbd.errors import UserError
 from curbd.estimators.fitting import Fits, all_trials, clipped_rates, fit, require_family
 from curbd.estimators.perturbed_trials import can_teach
 from curbd.network.equation import decay, weights
-from curbd.network.file import to_dataset
+from curbd.network.file_content import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.tensors import tensor
 from curbd.recording.memory import BYTES, free_bytes, gigabytes

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from curbd.network.equation import Network
-from lrfit.teachers.constructed import NOISE_SD
+from lrfit.teachers.low_rank_teacher import NOISE_SD
 from lrfit.teachers.tasks import TAU_S, Task, contextual_decision, delayed_match
 
 Array = np.ndarray

@@ -18,7 +18,7 @@ from curbd.inactivation.effects import Effects
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.tabulate import inactivation_table, timecourse_table, unit_table
 from curbd.network.equation import Network, simulate
-from curbd.network.file import to_dataset
+from curbd.network.file_content import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.truth import true_network
 from curbd.network.view import view

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from curbd.inactivation.nulls import effect_null, random_groups
+from curbd.inactivation.nulls import effect_null
+from curbd.inactivation.random_groups import random_groups
 from curbd.inactivation.simulation import RunStarts, Simulation
 from curbd.inactivation.support import Reached, model_error_factor, reached_regions, verdict
 from curbd.network.equation import Network

@@ -16,7 +16,7 @@ from curbd.inactivation import run_experiments
 from curbd.inactivation.interactions import interaction_table
 from curbd.inactivation.messages import transmitter_index
 from curbd.inactivation.tabulate import inactivation_table
-from curbd.network.file import to_dataset
+from curbd.network.file_content import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.truth import true_network
 from curbd.settings.experiments import ExperimentSettings, Inactivation

@@ -9,7 +9,7 @@ from curbd.settings.estimators import Trajectory
 from lrfit.estimators.hidden_units import recorded_free_run, with_unrecorded, with_unrecorded_rates
 from lrfit.network import LowRank
 from lrfit.teachers import constructed, tasks
-from lrfit.teachers.constructed import LowRankTeacher
+from lrfit.teachers.low_rank_teacher import LowRankTeacher
 
 Array = np.ndarray
 

@@ -7,7 +7,7 @@ import pytest
 
 from curbd.network.equation import simulate
 from lrfit.teachers import constructed, tasks
-from lrfit.teachers.constructed import LowRankTeacher
+from lrfit.teachers.low_rank_teacher import LowRankTeacher
 
 Array = np.ndarray
 

@@ -21,7 +21,7 @@ from lrfit.mechanism.mechanism_tables import mechanism_tables, transmission_tabl
 from lrfit.mechanism.transmission import transmission
 from lrfit.network import low_rank_of
 from lrfit.teachers import constructed, tasks
-from lrfit.teachers.constructed import LowRankTeacher
+from lrfit.teachers.low_rank_teacher import LowRankTeacher
 from lrfit.teachers.tasks import Task
 
 Fitted = tuple[xr.Dataset, xr.Dataset]

@@ -7,7 +7,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curbd.network.file import to_dataset
+from curbd.network.file_content import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.residual import one_step_residual
 from curbd.pathways.currents import decompose

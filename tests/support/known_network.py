@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from curbd import teachers
-from curbd.network.file import to_dataset
+from curbd.network.file_content import to_dataset
 from curbd.network.fit import Fit
 from curbd.network.truth import true_network
 from curbd.recording.ingest import ingest_file
