@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks import command, rows
 from benchmarks.document import insert, markdown, number
 from curbd import teachers
-from curbd.estimators.streamed import accumulate, chunk_values, fit_accumulated, folds_and_groups, needed_bytes
+from curbd.estimators.accumulated import accumulate, chunk_values
+from curbd.estimators.streamed import fit_accumulated, folds_and_groups, needed_bytes
 from curbd.network.equation import simulate
 from curbd.pathways.currents import mean_currents
 from curbd.regression.moments import moments

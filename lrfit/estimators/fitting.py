@@ -41,7 +41,7 @@ def fit(recording: xr.Dataset, model: Model, name: str | None = None, checkpoint
     Raises
     ------
     UserError : the model is not of the low-rank family, or no trial of the recording can be used for a fit (see
-        `curbd.estimators.fitting.all_trials`).
+        `curbd.estimators.training_data.all_trials`).
     """
     require_family(model, "low_rank")
     if model.level == "population":

@@ -8,7 +8,8 @@ import xarray as xr
 import curbd
 import lrfit
 from curbd.errors import UserError
-from curbd.estimators.fitting import FULL_RANK, Registered, all_trials, fit_seeds
+from curbd.estimators.fitting import FULL_RANK, Registered, fit_seeds
+from curbd.estimators.training_data import all_trials
 from curbd.network.file import network_of
 from curbd.recording.scaling import scaled_rates
 from curbd.settings.estimators import ESTIMATORS

@@ -11,15 +11,9 @@ import xarray as xr
 import curbd
 from curbd.errors import UserError
 from curbd.estimators import streamed
+from curbd.estimators.accumulated import GROUPS_PER_FOLD, SAMPLE_TRANSITIONS, accumulate
 from curbd.estimators.one_step import one_step
-from curbd.estimators.streamed import (
-    GROUPS_PER_FOLD,
-    SAMPLE_TRANSITIONS,
-    accumulate,
-    fit_accumulated,
-    fit_streamed,
-    folds_and_groups,
-)
+from curbd.estimators.streamed import fit_accumulated, fit_streamed, folds_and_groups
 from curbd.network.equation import weights
 from curbd.regression.transitions import TrainingData
 from curbd.settings.estimators import OneStep
