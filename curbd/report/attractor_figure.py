@@ -65,9 +65,10 @@ def graph(fit: ModelResults, palette: Palette) -> Drawing | None:
     panel = axes[0, 0]
     for (start, end), of_pair in leading.groupby(["start", "end"], sort=True):
         for number, row in enumerate(of_pair.to_dict("records")):
-            _arrow(
-                panel, position[start], position[end], row["cause"], row["share"], number, styles, f"{start} → {end}"
-            )
+            arrow = _arrow(position[start], position[end], row["share"], number, *styles[row["cause"]])
+            meaning = f"{_cause_label(row['cause'])}, {percent_text(row['share'])} of simulations"
+            hover(arrow, f"{start} → {end}: {meaning}".replace("_", " "))
+            panel.add_patch(arrow)
     for name in nodes:
         _node(panel, name, position[name])
     panel.margins(0.22)
@@ -109,19 +110,9 @@ def _styles(causes: pd.Series) -> dict[str, tuple[str, Dash]]:
     return styles | ({AUTONOMOUS_CAUSE: (GREY, ":")} if AUTONOMOUS_CAUSE in set(causes) else {})
 
 
-def _arrow(
-    panel: Axes,
-    start: np.ndarray,
-    end: np.ndarray,
-    cause: str,
-    share: float,
-    number: int,
-    styles: dict[str, tuple[str, Dash]],
-    name: str,
-) -> None:
-    """Draw one transition; further transitions between the same nodes are bent more."""
-    colour, dash = styles[cause]
-    arrow = FancyArrowPatch(
+def _arrow(start: np.ndarray, end: np.ndarray, share: float, number: int, colour: str, dash: Dash) -> FancyArrowPatch:
+    """An arrow for one transition; further transitions between the same nodes are bent more."""
+    return FancyArrowPatch(
         (start[0], start[1]),
         (end[0], end[1]),
         connectionstyle=f"arc3,rad={0.14 + 0.16 * number}",
@@ -133,8 +124,6 @@ def _arrow(
         shrinkA=NODE_POINTS / 2 + 3,
         shrinkB=NODE_POINTS / 2 + 3,
     )
-    hover(arrow, f"{name}: {_cause_label(cause)}, {percent_text(share)} of simulations".replace("_", " "))
-    panel.add_patch(arrow)
 
 
 def _node(panel: Axes, name: str, place: np.ndarray) -> None:

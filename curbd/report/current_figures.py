@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,23 @@ SIGN_LINES: dict[str, tuple[Dash, str]] = {
 }
 
 
+class Content(NamedTuple):
+    """What a figure of currents shows, whether its panels are a matrix of all pathways or the strongest pathways.
+
+    Attributes
+    ----------
+    draw : draws the current of one pathway.
+    legend : entries of the legend.
+    alt : text for readers who do not see the figure.
+    caption : text below the figure, without what depends on the arrangement of its panels.
+    """
+
+    draw: Draw
+    legend: Sequence[Line2D | Patch]
+    alt: str
+    caption: str
+
+
 def matrix(fit: ModelResults, palette: Palette) -> Drawing:
     """Draw the mean current from every source to every target over time, with its interval, one line per condition.
 
@@ -111,7 +128,7 @@ def matrix(fit: ModelResults, palette: Palette) -> Drawing:
             * (omitted > 0)
         )
     )
-    return _small_multiples(fit, palette, draw, legend, "Matrix of mean currents over time", caption)
+    return _small_multiples(fit, palette, Content(draw, legend, "Matrix of mean currents over time", caption))
 
 
 def _excludes_zero(net: pd.DataFrame, pathways: pd.DataFrame) -> bool:
@@ -145,21 +162,18 @@ def signed_matrix(fit: ModelResults, palette: Palette) -> Drawing | None:
         "negative weights sum to the net current. If rates can be negative, a current through positive weights can "
         "be negative as well."
     )
-    return _small_multiples(fit, palette, draw, legend, "Matrix of currents by the sign of the weights", caption)
+    alt = "Matrix of currents by the sign of the weights"
+    return _small_multiples(fit, palette, Content(draw, legend, alt, caption))
 
 
-def _small_multiples(
-    fit: ModelResults, palette: Palette, draw: Draw, legend: Sequence[Line2D | Patch], alt: str, caption: str
-) -> Drawing:
+def _small_multiples(fit: ModelResults, palette: Palette, content: Content) -> Drawing:
+    """A panel for every target and source, or for the strongest pathways if these would be too many."""
     pathways = fit.tables["pathways"]
     mark = with_marks(pathways).set_index(["target", "source"])["mark"]
     targets = in_order(pathways["target"], palette)
     sources = [name for name in sources_in_order(fit.tables["currents"]["source"], palette) if name != "bias"]
     if len(targets) * len(sources) > MAX_MATRIX_PANELS:
-        strongest = pathways[pathways["target"] != pathways["source"]]
-        strongest = resolved_first(strongest).head(STRONGEST_PATHWAYS)
-        pairs = list(zip(strongest["target"], strongest["source"], strict=True))
-        return _strongest(pairs, len(pathways), fit.current_unit, mark, palette, draw, legend, alt, caption)
+        return _strongest(fit, mark, content)
     height = 0.75 + 1.25 * len(targets)
     figure, axes = panels(len(targets), len(sources), (max(5.0, 2.4 * len(sources)), height), share_x=True)
     letters = round(8 * figure.get_figwidth() / len(sources))
@@ -168,11 +182,7 @@ def _small_multiples(
             panel = axes[row, column]
             if source == target:
                 panel.set_facecolor("#F4F4F4")
-            zero_line(panel)
-            panel.set_label(pathway_label(source, target))
-            draw(panel, target, source)
-            event_line(panel)
-            _write_mark(panel, mark.get((target, source), ""))
+            _draw_pathway(panel, target, source, mark, content.draw)
             if row == 0:
                 panel.set_title(
                     wrapped_label(f"from {source_label(source)}", letters), color=source_colour(source, palette)
@@ -180,49 +190,47 @@ def _small_multiples(
             if row == len(targets) - 1:
                 panel.set_xlabel("time (s)")
         axes[row, 0].set_ylabel(wrapped_label(f"to {target}", 13) + f"\n({fit.current_unit})", color=INK)
-    _legend(figure, legend)
+    _legend(figure, content.legend)
     layout = (
         "Rows are targets, columns are sources. Every panel has a scale of its own, because the current of a region "
         "onto itself would hide all others. The bias, which is constant, is left out."
     )
-    return Drawing(figure, alt, f"{caption} {layout}{meaning_of_estimated(sources)}")
+    return Drawing(figure, content.alt, f"{content.caption} {layout}{meaning_of_estimated(sources)}")
 
 
-def _strongest(
-    pairs: Sequence[tuple[str, str]],
-    n_pathways: int,
-    current_unit: str,
-    mark: pd.Series,
-    palette: Palette,
-    draw: Draw,
-    legend: Sequence[Line2D | Patch],
-    alt: str,
-    caption: str,
-) -> Drawing:
-    columns = 4
+def _strongest(fit: ModelResults, mark: pd.Series, content: Content) -> Drawing:
+    """A panel for each of the strongest pathways between regions, the resolved ones first."""
+    pathways, columns = fit.tables["pathways"], 4
+    strongest = resolved_first(pathways[pathways["target"] != pathways["source"]]).head(STRONGEST_PATHWAYS)
+    pairs = list(zip(strongest["target"], strongest["source"], strict=True))
     figure, axes = panels(
         -(-len(pairs) // columns), columns, (10, 0.75 + 1.5 * -(-len(pairs) // columns)), share_x=True
     )
     for panel in axes.flat[len(pairs) :]:
         panel.set_visible(False)
     for panel, (target, source) in zip(axes.flat, pairs, strict=False):
-        zero_line(panel)
-        panel.set_label(pathway_label(source, target))
-        draw(panel, target, source)
-        event_line(panel)
-        _write_mark(panel, mark.get((target, source), ""))
+        _draw_pathway(panel, target, source, mark, content.draw)
         panel.set_title(wrapped_label(pathway_label(source, target), QUARTER_TITLE_LETTERS), fontsize=8, color=INK)
     for panel in axes[:, 0]:
-        panel.set_ylabel(current_unit)
+        panel.set_ylabel(fit.current_unit)
     for panel in axes[-1]:
         panel.set_xlabel("time (s)")
-    _legend(figure, legend)
+    _legend(figure, content.legend)
     return Drawing(
         figure,
-        alt,
-        f"{len(pairs)} of {n_pathways} pathways: first the resolved ones, then those with the largest share of the "
-        f"current, without those within a region. currents.parquet has all of them. {caption}",
+        content.alt,
+        f"{len(pairs)} of {len(pathways)} pathways: first the resolved ones, then those with the largest share of the "
+        f"current, without those within a region. currents.parquet has all of them. {content.caption}",
     )
+
+
+def _draw_pathway(panel: Axes, target: str, source: str, mark: pd.Series, draw: Draw) -> None:
+    """Draw the current of a pathway with the mark of its grade."""
+    zero_line(panel)
+    panel.set_label(pathway_label(source, target))
+    draw(panel, target, source)
+    event_line(panel)
+    _write_mark(panel, mark.get((target, source), ""))
 
 
 def _legend(figure: Figure, legend: Sequence[Line2D | Patch]) -> None:
