@@ -47,11 +47,8 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     regions = in_order(fit.tables["regions"]["region"], palette)
     if not 2 <= len(regions) <= MAX_DIAGRAM_REGIONS:
         return None
-    # Two regions are side by side; three or more are on a circle that begins at the top.
-    first = np.pi if len(regions) == 2 else np.pi / 2
-    angle = first - 2 * np.pi * np.arange(len(regions)) / len(regions)
-    position = dict(zip(regions, np.stack([np.cos(angle), np.sin(angle)], axis=1), strict=True))
-    spots = np.array(list(position.values()))
+    spots = _spots(len(regions))
+    position = dict(zip(regions, spots, strict=True))
     radius = min(CIRCLE_RADIUS, CIRCLE_SHARE * float(np.sin(np.pi / len(regions))))
     thinner = min(1.0, float(np.sqrt(MANY_REGIONS / len(regions))))
     margin = 0.75 if len(regions) <= 4 else 0.45
@@ -87,19 +84,30 @@ def diagram(fit: ModelResults, palette: Palette) -> Drawing | None:
     ]
     if legend:
         figure.legend(handles=legend, loc="outside lower center", ncols=3, fontsize=7.5)
-    omitted = len(drawable) - MAX_ARROWS
     return Drawing(
         figure,
         "Diagram of the pathways between regions; the table of pathways lists them",
-        (
-            f"{min(MAX_ARROWS, len(drawable))} of {counted(len(pathways), 'pathway')} between regions are drawn"
-            + ", those with the best evidence" * (omitted > 0)
-            + "."
-            + " Pathways without evidence are not drawn." * (len(graded) < len(pathways))
-            + " Pathways without a current (rank 0) are not drawn." * (len(drawable) < len(graded))
-            if len(drawable)
-            else "No pathway is drawn, because there is no evidence for any pathway between regions."
-        ),
+        _what_is_drawn(len(pathways), len(graded), len(drawable)),
+    )
+
+
+def _spots(n_regions: int) -> np.ndarray:
+    """(region, 2) places of the regions: two side by side, three or more on a circle that begins at the top."""
+    first = np.pi if n_regions == 2 else np.pi / 2
+    angle = first - 2 * np.pi * np.arange(n_regions) / n_regions
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def _what_is_drawn(n_pathways: int, n_graded: int, n_drawable: int) -> str:
+    """Which of all pathways between regions the diagram shows: of those with a grade, those that send a current."""
+    if not n_drawable:
+        return "No pathway is drawn, because there is no evidence for any pathway between regions."
+    return (
+        f"{min(MAX_ARROWS, n_drawable)} of {counted(n_pathways, 'pathway')} between regions are drawn"
+        + ", those with the best evidence" * (n_drawable > MAX_ARROWS)
+        + "."
+        + " Pathways without evidence are not drawn." * (n_graded < n_pathways)
+        + " Pathways without a current (rank 0) are not drawn." * (n_drawable < n_graded)
     )
 
 

@@ -54,32 +54,15 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
         bar="" if cell else "share of the current of the target",
     )
     for where, row in rows.items():
-        is_not_judged = row["mark"] == NOT_JUDGED_MARK
         if cell is None:
-            if row["grade"] == "resolved":
-                _outline(panel, where, row["grade"])
-            if row["grade"] != "no_evidence":
-                panel.text(*where[::-1], row["mark"], fontsize=LABEL_POINTS, color=CELL_INK, ha="center", va="center")
+            _mark_small_cell(panel, where, row)
             continue
-        if not is_not_judged:
+        if row["mark"] != NOT_JUDGED_MARK:
             _outline(panel, where, row["grade"])
         details = _sizes(row) if with_sizes else []
         write_cell(panel, where, f"{row['mark']} {percent_text(row['share'])}", details, cell[1])
     panel.set_ylabel("to (target)")
     panel.set_xlabel("from (source)", labelpad=8)
-    has_null = bool(pathways["null_rms"].notna().any())
-    graded = f"{GRADE_KEY}." + NOT_JUDGED_KEY * bool((pathways["mark"] == NOT_JUDGED_MARK).any())
-    if cell is None:
-        graded += " Cells without a mark: no evidence."
-    else:
-        graded += (
-            " Outlines as in the diagram: solid if resolved, dashed if supported, dotted if nothing can be told. Every "
-            "cell has the share of the current of the target"
-            + ", and the rms of the current" * with_sizes
-            + " with its null, which is the rms that the fit gives when the trials of the source are shuffled"
-            * (with_sizes and has_null)
-            + "."
-        )
     alt = "; ".join(
         f"{row['source']} to {row['target']}: {row['grade'].replace('_', ' ')}"
         for row in rows.values()
@@ -89,8 +72,33 @@ def verdicts(fit: ModelResults, palette: Palette) -> Drawing:
         figure,
         f"Matrix of verdicts: {alt}" if alt else "Matrix of shares and verdicts",
         "Which source drives which target: the darker the cell, the larger the share of the source in the current of "
-        f"the target; cells are darkest from {percent_text(largest)} on. {graded}"
+        f"the target; cells are darkest from {percent_text(largest)} on. "
+        f"{_key(pathways, has_share=cell is not None, has_sizes=with_sizes)}"
         f"{meaning_of_estimated(sources)}{remark}",
+    )
+
+
+def _mark_small_cell(panel: Axes, where: tuple[int, int], row: dict[Any, Any]) -> None:
+    """Write the mark alone into a cell without room for numbers; only resolved pathways have an outline."""
+    if row["grade"] == "resolved":
+        _outline(panel, where, row["grade"])
+    if row["grade"] != "no_evidence":
+        panel.text(*where[::-1], row["mark"], fontsize=LABEL_POINTS, color=CELL_INK, ha="center", va="center")
+
+
+def _key(pathways: pd.DataFrame, *, has_share: bool, has_sizes: bool) -> str:
+    """What marks, outlines and numbers of the cells mean."""
+    key = f"{GRADE_KEY}." + NOT_JUDGED_KEY * bool((pathways["mark"] == NOT_JUDGED_MARK).any())
+    if not has_share:
+        return f"{key} Cells without a mark: no evidence."
+    has_null = bool(pathways["null_rms"].notna().any())
+    return (
+        f"{key} Outlines as in the diagram: solid if resolved, dashed if supported, dotted if nothing can be told. "
+        "Every cell has the share of the current of the target"
+        + ", and the rms of the current" * has_sizes
+        + " with its null, which is the rms that the fit gives when the trials of the source are shuffled"
+        * (has_sizes and has_null)
+        + "."
     )
 
 
