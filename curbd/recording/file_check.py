@@ -190,11 +190,8 @@ def _with_trials(
     """Add what the trials tell: conditions, inputs, real perturbations, and the amount of data."""
     where, trials = f"{name} ({file.path})", activity.trials
     condition, mistakes, remarks = _conditions(trials, settings, where)
-    inputs: list[str] = []
-    for index, entry in enumerate(settings.inputs):
-        names, wrong = attempt(names_of_input, file, entry, trials, f"{where}: inputs[{index}]")
-        inputs += names or []
-        mistakes += wrong
+    inputs, wrong = _names_of_inputs(file, settings, trials, where)
+    mistakes += wrong
     if not check.mistakes and not mistakes:
         # The series are read, so that missing values are told before the run, however large the activity is.
         mistakes += attempt(all_inputs, file, settings.inputs, activity, where)[1]
@@ -210,16 +207,7 @@ def _with_trials(
     if condition is None or real is None:
         return check
     if not check.mistakes and not is_remote(file.path) and _values_to_read(file, trials) <= MAX_VALUES_READ:
-        read, unreadable = attempt(_read_units, file, settings, name, units)
-        check = replace(check, mistakes=unreadable)
-        if read is not None:
-            units = read.fitted
-            check = replace(
-                check,
-                remarks=[*check.remarks, *read.remarks],
-                lowest_activity=read.lowest,
-                not_for_populations=read.not_for_populations,
-            )
+        check, units = _with_values(check, file, units, settings, name)
     unperturbed, labels = (trials.take(real == ""), condition[real == ""]) if entries else (trials, condition)
     input_names = [*activity.input_names, *inputs]
     region = units["region"].to_numpy()
@@ -234,6 +222,34 @@ def _with_trials(
         every_trial=every_trial(unperturbed, input_names, name),
         has_trials=True,
     )
+
+
+def _names_of_inputs(
+    file: RecordingFile, settings: RecordingSettings, trials: Trials, where: str
+) -> tuple[list[str], list[str]]:
+    """The names of the inputs that the settings define, and the mistakes of all entries."""
+    inputs: list[str] = []
+    mistakes: list[str] = []
+    for index, entry in enumerate(settings.inputs):
+        names, wrong = attempt(names_of_input, file, entry, trials, f"{where}: inputs[{index}]")
+        inputs += names or []
+        mistakes += wrong
+    return inputs, mistakes
+
+
+def _with_values(
+    check: FileCheck, file: RecordingFile, units: pd.DataFrame, settings: RecordingSettings, name: str
+) -> tuple[FileCheck, pd.DataFrame]:
+    """Add what the values of the activity tell; return also the rows of the units that will be fitted."""
+    read, unreadable = attempt(_read_units, file, settings, name, units)
+    if read is None:
+        return replace(check, mistakes=unreadable), units
+    return replace(
+        check,
+        remarks=[*check.remarks, *read.remarks],
+        lowest_activity=read.lowest,
+        not_for_populations=read.not_for_populations,
+    ), read.fitted
 
 
 def _notes(file: RecordingFile, settings: RecordingSettings, where: str) -> list[str]:
