@@ -13,13 +13,14 @@ import h5py
 import numpy as np
 
 from lrfit.population_network.analysis import train
+from lrfit.population_network.evidence import without
 from lrfit.population_network.fit import LOADINGS_EVERY, Fit, improve
 from lrfit.population_network.fit_settings import PopulationSettings
 from lrfit.population_network.held_out import infer_each
 from lrfit.population_network.model import Population
 from lrfit.population_network.observation import expected
 from lrfit.population_network.recording import Recording, from_arrays, hide, split
-from lrfit.population_network.verdict import REFIT_ROUNDS, without
+from lrfit.population_network.verdict import REFIT_ROUNDS
 
 Array = np.ndarray
 AREAS = ("V1", "V2")

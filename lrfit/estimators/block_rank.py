@@ -39,13 +39,13 @@ from curbd.regression.transitions import (
 from curbd.settings.estimators import BlockRank, OneStep
 from lrfit.estimators.reduced_rank import (
     at_rank,
-    canonical,
     in_noise_units,
     rank_errors,
     regression,
     smallest_rank,
     without_own_rate,
 )
+from lrfit.network import canonical
 
 Array = np.ndarray
 FOLD_RESAMPLES = 200
