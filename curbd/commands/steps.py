@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     WindowJudge = Callable[[TimeWindow], pd.DataFrame]
     JudgeOfModel = Callable[[xr.Dataset, xr.Dataset, Model], WindowJudge]
-    Fit = Callable[[xr.Dataset, Model, str, Path | None], tuple[xr.Dataset, list[float]]]
-    Score = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
-    Interactions = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
+    FitFunction = Callable[[xr.Dataset, Model, str, Path | None], tuple[xr.Dataset, list[float]]]
+    ScoreFunction = Callable[[xr.Dataset, xr.Dataset, list[float], xr.Dataset | None], Scores]
+    InteractionsFunction = Callable[[Outcome, pd.DataFrame, pd.DataFrame | None], pd.DataFrame]
 
 
 def use_threads_and_device(arguments: argparse.Namespace) -> None:
@@ -93,7 +93,7 @@ def fit_model(arguments: argparse.Namespace) -> Model:
     return load_plan(arguments.plan).fit_model(name, arguments.name)
 
 
-def fit_and_score(arguments: argparse.Namespace, model: Model, fit: Fit, score: Score) -> None:
+def fit_and_score(arguments: argparse.Namespace, model: Model, fit: FitFunction, score: ScoreFunction) -> None:
     """Run the step `fit`: fit a model to a recording, score the fits, and write the networks and tables.
 
     Until the networks are written, a hidden folder beside their file keeps the finished fits. A step that was
@@ -164,7 +164,7 @@ def write_current_files(
     tables.write("currents", table_of_views(fits, networks), arguments.table)
 
 
-def judge_of_units(fit: Fit) -> JudgeOfModel:
+def judge_of_units(fit: FitFunction) -> JudgeOfModel:
     """Construct the function that judges the pathways of a network of recorded units in a time window.
 
     Parameters
@@ -205,7 +205,7 @@ def write_windows(arguments: argparse.Namespace, judge: JudgeOfModel) -> None:
     tables.write("pathway_windows", window_table(networks, windows, judge(recording, networks, model)), arguments.out)
 
 
-def write_effects(arguments: argparse.Namespace, outcome: Outcome, interactions: Interactions) -> None:
+def write_effects(arguments: argparse.Namespace, outcome: Outcome, interactions: InteractionsFunction) -> None:
     """Write the tables of the step `inactivate`.
 
     Parameters
