@@ -33,7 +33,7 @@ from curbd.regression.transitions import TrainingData
 from curbd.settings.estimators import OneStep, ReducedRank
 from curbd.settings.models import Model
 from lrfit.estimators.reduced_rank import reduced_rank
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 
 Array = np.ndarray
 KEYS = ["experiment", "network", "seed", "item"]
@@ -118,7 +118,7 @@ def flip_flop(network: str, seed: int) -> Iterator[Item]:
     rng = np.random.default_rng([seed, 60])
     teacher = constructed.flip_flop(seed, units=60)
     task = tasks.flip_flop(100, rng)
-    r = constructed.record(teacher, task, rng, noise_sd=PROCESS_NOISE_SD).rates
+    r = low_rank_teacher.record(teacher, task, rng, noise_sd=PROCESS_NOISE_SD).rates
     fit = fitted(teacher.network, r, task.inputs, rng, network)
     system = system_of_fit(fit, r, task.inputs)
     found = attractors(system.field(np.zeros(2)), some_states(system.z))

@@ -28,7 +28,7 @@ from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.estimators.trajectory import trajectory
 from lrfit.mechanism.geometry import connectivity_r, effective, visited_directions
 from lrfit.network import LowRank
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 from lrfit.teachers.tasks import Task, accuracy
 from lrfit.teachers.training import Trained, trained_contextual_decision, trained_delayed_match
 
@@ -70,7 +70,7 @@ def on_task(name: str, seed: int, trials: int = 400) -> dict[str, float]:
     """
     rng = np.random.default_rng([seed, 1])
     teacher = getattr(constructed, name)(seed)
-    recording = constructed.record(teacher, tasks.TASKS[name](trials, rng), rng, noise_sd=NOISE_SD[name])
+    recording = low_rank_teacher.record(teacher, tasks.TASKS[name](trials, rng), rng, noise_sd=NOISE_SD[name])
     data = as_training_data(recording.rates, recording.inputs)
     started, started_cpu = time.perf_counter(), time.process_time()
     fit = reduced_rank(data, ReducedRank(), rng)
@@ -124,7 +124,7 @@ def on_trained(name: str, seed: int, trials: int = 100) -> dict[str, float]:
     network, readout = TRAINED[name](seed)
     start = np.zeros(len(network.J))
     train, fresh = tasks.TASKS[name](trials, rng), tasks.TASKS[name](FRESH_TRIALS, rng)
-    data = as_training_data(task_run(network, start, train, constructed.NOISE_SD, rng), train.inputs)
+    data = as_training_data(task_run(network, start, train, low_rank_teacher.NOISE_SD, rng), train.inputs)
     started = time.process_time()
     fit = trajectory(data, Trajectory(), rng)
     cpu_seconds = time.process_time() - started
@@ -162,7 +162,7 @@ def on_unrecorded(recorded: int, seed: int, trials: int = 40, units: int = 45) -
     teacher = constructed.delayed_match(seed, units=units)
     chosen = rng.permutation(units)[:recorded]
     train, fresh = (
-        constructed.record(teacher, tasks.delayed_match(count, rng), rng, noise_sd=0, spread=0.3)
+        low_rank_teacher.record(teacher, tasks.delayed_match(count, rng), rng, noise_sd=0, spread=0.3)
         for count in (trials, FRESH_TRIALS)
     )
     data = as_training_data(train.rates[..., chosen], train.inputs)._replace(tau_s=teacher.network.tau_s)

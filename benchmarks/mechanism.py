@@ -29,7 +29,7 @@ from lrfit.estimators.reduced_rank import reduced_rank
 from lrfit.mechanism.populations import loadings, populations
 from lrfit.mechanism.transmission import context_ratio, transmission
 from lrfit.network import LowRank
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 from lrfit.teachers.tasks import Task
 from lrfit.teachers.training import trained_contextual_decision
 
@@ -84,7 +84,7 @@ def fitted(
     """
     trials = len(task.inputs)
     x0 = np.repeat(truth.start[None], trials, 0) + (0 if spread is None else spread)
-    r = simulate(truth.network, x0, task.inputs, noise_sd=constructed.NOISE_SD, rng=rng)
+    r = simulate(truth.network, x0, task.inputs, noise_sd=low_rank_teacher.NOISE_SD, rng=rng)
     if measured:
         r = np.clip(r + measured * rng.standard_normal(r.shape), -CLIP, CLIP)
     data = TrainingData(
@@ -151,7 +151,7 @@ def fixed_points(network: str, seed: int, measured: float) -> Iterator[Item]:
     task = tasks.TASKS[network](RECORDED_TRIALS // 2, rng)
     fit = fitted(_true_network(teacher), task, measured, rng)
     true = LowRank(teacher.m, teacher.n, teacher.network)
-    r = free_run(teacher.network, constructed.start_rates(teacher, task.inputs), task.inputs)
+    r = free_run(teacher.network, low_rank_teacher.start_rates(teacher, task.inputs), task.inputs)
     no_input = np.zeros(task.inputs.shape[2])
     directions, ends = [], []
     for low_rank in (true, fit):
@@ -213,7 +213,7 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
     for silenced in ("", "context"):
         ratios = []
         for runner in (teacher.network, fit.network):
-            start = constructed.start_rates(teacher, inputs)
+            start = low_rank_teacher.start_rates(teacher, inputs)
             run = silenced_run(runner, start, inputs, teacher.region == silenced)
             passed = transmission(runner, run, context, sources, targets).transmitted
             ratios.append(context_ratio(passed).max("condition").sel(target="context"))
@@ -222,7 +222,7 @@ def gating(network: str, seed: int, measured: float) -> Iterator[Item]:
             yield Item(words, *(float(ratio.sel(source=name)) for ratio in ratios))
 
 
-def _true_network(teacher: constructed.LowRankTeacher) -> TrueNetwork:
+def _true_network(teacher: low_rank_teacher.LowRankTeacher) -> TrueNetwork:
     return TrueNetwork(teacher.network, teacher.readout, teacher.start, teacher.population)
 
 
@@ -244,7 +244,7 @@ def _contextual(network: str, seed: int) -> TrueNetwork:
 def _noisy_output(network: Network, truth: TrueNetwork, task: Task, silent: Array, rng: np.random.Generator) -> Array:
     gain = np.where(silent, 0.0, 1.0)[None, None] * np.ones((1, task.inputs.shape[1], 1))
     x0 = np.repeat(truth.start[None], len(task.inputs), 0)
-    run = simulate(network, x0, task.inputs, gain=gain, noise_sd=constructed.NOISE_SD, rng=rng)
+    run = simulate(network, x0, task.inputs, gain=gain, noise_sd=low_rank_teacher.NOISE_SD, rng=rng)
     return run @ truth.readout.T
 
 

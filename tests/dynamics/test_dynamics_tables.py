@@ -16,7 +16,7 @@ from curbd.cli import main
 from curbd.dynamics.slow_modes import WARNING
 from curbd.storage.netcdf import write_netcdf
 from curbd.tables.dynamics import TABLES
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 from tests.support.known_network import known_networks, small
 
 
@@ -34,7 +34,7 @@ def of_two_bits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bits")
     teacher = constructed.flip_flop(0, units=60)
     trials = tasks.flip_flop(40, np.random.default_rng(0))
-    recording, _ = recorded(constructed.record(teacher, trials, np.random.default_rng(1)))
+    recording, _ = recorded(low_rank_teacher.record(teacher, trials, np.random.default_rng(1)))
     model = lrfit.Model(family="low_rank", options={"rank": 2}, seeds=[0])
     write_netcdf({"/": recording}, folder / "recording.nc")
     write_netcdf({"/": lrfit.fit(recording, model, "low")[0]}, folder / "network.nc")

@@ -9,10 +9,10 @@ from curbd.dynamics.field import field_at, positions
 from curbd.dynamics.fixed_points import Portrait, portrait
 from curbd.network.equation import Network, simulate
 from lrfit.network import LowRank, from_factors
-from lrfit.teachers import constructed
+from lrfit.teachers import constructed, low_rank_teacher
 
 
-def low_rank(teacher: constructed.LowRankTeacher) -> LowRank:
+def low_rank(teacher: low_rank_teacher.LowRankTeacher) -> LowRank:
     return LowRank(teacher.m, teacher.n, teacher.network)
 
 

@@ -8,10 +8,10 @@ import pytest
 from curbd.dynamics.attractors import attractors
 from curbd.dynamics.system import NetworkSystem
 from curbd.dynamics.transitions import AUTONOMOUS, InputEvent, Transition, graph_of, transitions
-from lrfit.teachers import constructed
+from lrfit.teachers import constructed, low_rank_teacher
 
 
-def system(teacher: constructed.LowRankTeacher, rng: np.random.Generator) -> NetworkSystem:
+def system(teacher: low_rank_teacher.LowRankTeacher, rng: np.random.Generator) -> NetworkSystem:
     rank = teacher.m.shape[1]
     z = rng.standard_normal((10, 30, rank))
     return NetworkSystem(teacher.m, teacher.n, teacher.network, z, teacher.region)

@@ -8,7 +8,7 @@ from curbd.regression.transitions import TrainingData
 from curbd.settings.estimators import Trajectory
 from lrfit.estimators.hidden_units import recorded_free_run, with_unrecorded, with_unrecorded_rates
 from lrfit.network import LowRank
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 from lrfit.teachers.low_rank_teacher import LowRankTeacher
 
 Array = np.ndarray
@@ -22,7 +22,7 @@ def recorded(
     """A teacher of 45 units and its trials without noise, from starts that differ."""
     rng = np.random.default_rng([seed, trials])
     teacher = getattr(constructed, name)(seed, units=45)
-    recording = constructed.record(teacher, tasks.TASKS[name](trials, rng), rng, noise_sd=0, spread=0.3)
+    recording = low_rank_teacher.record(teacher, tasks.TASKS[name](trials, rng), rng, noise_sd=0, spread=0.3)
     return teacher, recording.rates[:, :samples], recording.inputs[:, :samples]
 
 

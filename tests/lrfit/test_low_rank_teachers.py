@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from curbd.network.equation import simulate
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 from lrfit.teachers.low_rank_teacher import LowRankTeacher
 
 Array = np.ndarray
@@ -42,12 +42,12 @@ def test_the_contexts_of_a_decision_ask_for_different_answers() -> None:
 def test_the_teachers_solve_their_tasks(name: str, rank: int, noise_sd: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     teacher, task = getattr(constructed, name)(seed), tasks.TASKS[name](100, rng)
-    recording = constructed.record(teacher, task, rng, noise_sd=noise_sd)
+    recording = low_rank_teacher.record(teacher, task, rng, noise_sd=noise_sd)
     assert teacher.m.shape == teacher.n.shape == (512, rank)
     assert np.linalg.matrix_rank(teacher.network.J) == rank
     assert np.array_equal(np.isfinite(recording.rates).all(2).sum(1), task.length)
     assert np.nanmax(np.abs(recording.rates)) < 1
-    assert tasks.accuracy(task, constructed.output(teacher, np.nan_to_num(recording.rates))) >= 0.97
+    assert tasks.accuracy(task, low_rank_teacher.output(teacher, np.nan_to_num(recording.rates))) >= 0.97
 
 
 def settled(teacher: LowRankTeacher, latents: Array, steps: int = 1500) -> Array:
@@ -117,8 +117,8 @@ def test_the_context_region_gates_what_the_relay_passes_on() -> None:
 def test_the_gated_network_decides_on_the_relevant_stimulus() -> None:
     rng = np.random.default_rng(3)
     teacher, task = constructed.gating(101), tasks.contextual_decision(200, rng, cue=10)
-    rates = constructed.record(teacher, task, rng).rates
-    assert tasks.accuracy(task, constructed.output(teacher, rates)) >= 0.95
+    rates = low_rank_teacher.record(teacher, task, rng).rates
+    assert tasks.accuracy(task, low_rank_teacher.output(teacher, rates)) >= 0.95
 
 
 def test_an_embedded_flow_is_the_flow_of_the_network() -> None:

@@ -20,7 +20,7 @@ from lrfit.mechanism.attractor_table import dynamics_table
 from lrfit.mechanism.mechanism_tables import mechanism_tables, transmission_table
 from lrfit.mechanism.transmission import transmission
 from lrfit.network import low_rank_of
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 from lrfit.teachers.low_rank_teacher import LowRankTeacher
 from lrfit.teachers.tasks import Task
 
@@ -33,7 +33,7 @@ def fitted(
     teacher: LowRankTeacher, task: Task, *, seeds: list[int], rank: int, conditions: str = "", **noise: float
 ) -> Fitted:
     """A recording of a teacher at its task, and the low-rank networks fitted to it."""
-    recording, _ = recorded(constructed.record(teacher, task, np.random.default_rng(5), **noise))
+    recording, _ = recorded(low_rank_teacher.record(teacher, task, np.random.default_rng(5), **noise))
     if conditions:
         recording = recording.assign_coords(condition=("trial", task.trials[conditions].astype(str).to_numpy()))
     model = lrfit.Model(family="low_rank", options={"rank": rank}, seeds=seeds)

@@ -9,12 +9,12 @@ from sklearn.metrics import adjusted_rand_score
 from curbd.network.equation import simulate
 from lrfit.mechanism.populations import loadings, populations, resampled
 from lrfit.network import LowRank
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 
 Array = np.ndarray
 
 
-def low_rank(teacher: constructed.LowRankTeacher) -> LowRank:
+def low_rank(teacher: low_rank_teacher.LowRankTeacher) -> LowRank:
     return LowRank(teacher.m, teacher.n, teacher.network)
 
 

@@ -8,7 +8,7 @@ import pytest
 from curbd.network.equation import Network
 from curbd.network.perturbed_run import silenced_run
 from lrfit.mechanism.transmission import Transmission, context_ratio, gating_index, transmission
-from lrfit.teachers import constructed, tasks
+from lrfit.teachers import constructed, low_rank_teacher, tasks
 
 
 def gated(silenced: str = "") -> Transmission:
@@ -17,7 +17,7 @@ def gated(silenced: str = "") -> Transmission:
     task = tasks.contextual_decision(400, np.random.default_rng(0), cue=10)
     run = silenced_run(
         teacher.network,
-        constructed.start_rates(teacher, task.inputs),
+        low_rank_teacher.start_rates(teacher, task.inputs),
         task.inputs,
         teacher.region == silenced,
     )
@@ -67,7 +67,7 @@ def test_silenced_units_are_silent() -> None:
     teacher = constructed.gating(0, units=32)
     relay = teacher.region == "relay"
     inputs = np.ones((1, 5, 4)) * [1, 0, 1, 0]
-    start = constructed.start_rates(teacher, inputs)
+    start = low_rank_teacher.start_rates(teacher, inputs)
     run = silenced_run(teacher.network, start, inputs, relay)
     assert not run[..., relay].any()
     low = silenced_run(teacher.network, start, np.zeros_like(inputs), relay, -1.0)
