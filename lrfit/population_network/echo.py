@@ -12,7 +12,9 @@ rest is shrunk to 0 with a variance that all units of the region share (random e
 Controlled Clinical Trials 1986).
 
 If a region has more latents than act on others, superfluous latents follow the echo, and units then seem to read the
-echo from these latents. Latents that hardly vary are therefore left out: units read the other latents and their echo.
+echo from these latents. Latents that hardly vary, receive little from other regions and send little to other regions
+are therefore left out: units read the other latents and their echo. A latent that hardly varies can still carry most of
+what its region sends to or receives from other regions, and is then read.
 """
 
 from __future__ import annotations
@@ -34,12 +36,17 @@ MIN_VARIANCE_SHARE = 0.015
 """Smallest variance of a latent that units read, relative to the summed variance of the latents of its region.
 
 On development teachers with random weights, superfluous latents have shares up to .013, and others of .022 and more."""
+MIN_SHARE_OF_OTHERS = 0.1
+"""Smallest share of the variance of what a region receives from other regions, and of what the region sends to other
+regions, with which a latent that hardly varies is read.
+
+On development teachers with random weights, superfluous latents have shares up to .054."""
 NOT_READ = -1
 """Index of the region of latents that no unit reads."""
 
 
 class Echo(NamedTuple):
-    """Loadings and echo of every unit; latents of other regions than that of the unit, and small latents, have zeros.
+    """Loadings and echo of every unit; latents of other regions, and superfluous latents, have zeros.
 
     Attributes
     ----------
@@ -56,7 +63,7 @@ class Echo(NamedTuple):
 def estimate_echo(model: Population, data: Recording, paths: Paths) -> Echo:
     """Estimate the loadings and the echo of every unit, given the posterior of the latents.
 
-    Loadings of latents whose variance is small are 0, along the principal axes of the latents of each region.
+    Loadings of superfluous latents are 0, along the principal axes of the latents of each region.
 
     Parameters
     ----------
@@ -64,14 +71,15 @@ def estimate_echo(model: Population, data: Recording, paths: Paths) -> Echo:
     data : the trials of the fit.
     paths : posterior of the latents.
     """
-    T, small = _principal_axes(model, data, paths)
+    T = _principal_axes(model, data, paths)
     model, paths = regauge(model, T), in_coordinates(paths, T)
+    superfluous = _superfluous(model, data, paths)
     wider, both = _with_filtered_latents(model, data, paths)
-    wider = _not_reading(wider, np.tile(small, 2))
+    wider = _not_reading(wider, np.tile(superfluous, 2))
     for _ in range(REGRESSION_STEPS):
         wider = read_out(wider, data, both)
-    if small.any():
-        model = _not_reading(model, small)
+    if superfluous.any():
+        model = _not_reading(model, superfluous)
         for _ in range(REGRESSION_STEPS):
             model = read_out(model, data, paths)
     latents = len(model.group)
@@ -109,16 +117,36 @@ def source_weights(model: Population, echo: Echo | None = None) -> Array:
     return whole
 
 
-def _principal_axes(model: Population, data: Recording, paths: Paths) -> tuple[Array, Array]:
-    """Return the (latent, latent) rotation to the principal axes of each region, and which (latent,) axes are small."""
-    T, small = np.eye(len(model.group)), np.zeros(len(model.group), bool)
+def _principal_axes(model: Population, data: Recording, paths: Paths) -> Array:
+    """Return the (latent, latent) rotation to the principal axes of the latents of each region."""
+    T = np.eye(len(model.group))
     for region in range(model.regions):
         own = np.flatnonzero(model.group == region)
-        z = paths.mean[data.inside][:, own]
-        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(z.T)))
+        _, vectors = np.linalg.eigh(np.atleast_2d(np.cov(paths.mean[data.inside][:, own].T)))
         T[np.ix_(own, own)] = vectors.T
-        small[own] = values < MIN_VARIANCE_SHARE * values.sum()
-    return T, small
+    return T
+
+
+def _superfluous(model: Population, data: Recording, paths: Paths) -> Array:
+    """Return which (latent,) latents hardly vary, receive little from other regions and send little to them."""
+    z = paths.mean[data.inside]
+    f = curved(model, paths.mean, spreads(model, data, paths)).value[data.inside]
+    superfluous = np.zeros(len(model.group), dtype=bool)
+    for region in range(model.regions):
+        own, other = np.flatnonzero(model.group == region), np.flatnonzero(model.group != region)
+        received = (f[:, other] @ model.A[np.ix_(own, other)].T).var(0)
+        sent = f[:, own].var(0) * (model.A[np.ix_(other, own)] ** 2).sum(0)
+        superfluous[own] = (
+            _within_share(z[:, own].var(0), MIN_VARIANCE_SHARE)
+            & _within_share(received, MIN_SHARE_OF_OTHERS)
+            & _within_share(sent, MIN_SHARE_OF_OTHERS)
+        )
+    return superfluous
+
+
+def _within_share(variance: Array, share: float) -> Array:
+    """Return which variances are at most a share of the sum of all."""
+    return np.asarray(variance <= share * variance.sum())
 
 
 def _not_reading(model: Population, latents: Array) -> Population:

@@ -119,6 +119,27 @@ def test_units_that_echo_their_region_have_weights_of_their_own(size: float, rng
         assert np.allclose(echo.loadings, model.C, atol=0.1)
 
 
+@pytest.mark.parametrize("receives", [True, False])
+def test_a_latent_that_hardly_varies_is_read_if_it_receives_what_other_regions_send(
+    receives: bool, rng: np.random.Generator
+) -> None:
+    model = small_model()
+    A = model.A.copy()
+    # The second latent of the first region hardly varies, and no region receives it.
+    A[:2, 2:], A[2:, :2] = 0.0, 0.0
+    A[int(receives), 2:] = 0.1
+    model = model._replace(A=A)
+    bins, trials, latents = 60, 40, len(model.group)
+    z = rng.standard_normal((bins, trials, latents)) * np.array([1.0, 0.05, 1.0, 1.0])
+    region = np.array([model.group[np.flatnonzero(row)[0]] for row in model.C])
+    counts = rng.poisson(np.exp(z @ model.C.T + model.d))
+    data = from_arrays(np.moveaxis(counts, 0, 1).astype(float), region, 0.02, evoked=False, highest_rate_hz=1e4)
+    spread = np.broadcast_to(1e-6 * np.eye(latents), (1, bins, latents, latents))
+    known = Paths(mean=z, covariance=spread, lagged=0.9 * spread[:, 1:], log_determinant=np.zeros(1))
+    loadings = estimate_echo(model, data, known).loadings[region == 0, :2]
+    assert np.linalg.matrix_rank(loadings, tol=1e-8) == 1 + int(receives)
+
+
 def test_superfluous_latents_do_not_take_up_the_echo() -> None:
     teacher = populations(
         regions=2, units=200, recorded=30, trials=80, bins=60, rate_hz=15.0, bulk=1.0, absent=0, seed=200
