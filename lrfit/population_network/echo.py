@@ -133,9 +133,9 @@ def _superfluous(model: Population, data: Recording, paths: Paths) -> Array:
     f = curved(model, paths.mean, spreads(model, data, paths)).value[data.inside]
     superfluous = np.zeros(len(model.group), dtype=bool)
     for region in range(model.regions):
-        own, other = np.flatnonzero(model.group == region), np.flatnonzero(model.group != region)
-        received = (f[:, other] @ model.A[np.ix_(own, other)].T).var(0)
-        sent = f[:, own].var(0) * (model.A[np.ix_(other, own)] ** 2).sum(0)
+        own, outside = np.flatnonzero(model.group == region), np.flatnonzero(model.group != region)
+        received = (f[:, outside] @ model.A[np.ix_(own, outside)].T).var(0)
+        sent = f[:, own].var(0) * (model.A[np.ix_(outside, own)] ** 2).sum(0)
         superfluous[own] = (
             _within_share(z[:, own].var(0), MIN_VARIANCE_SHARE)
             & _within_share(received, MIN_SHARE_OF_OTHERS)
