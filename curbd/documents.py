@@ -95,8 +95,7 @@ def data_dictionary() -> list[str]:
         for column in table.columns:
             name = f"**{column.name}**" if column.name in table.key else column.name
             kind = ", ".join(column.values) if column.values else column.kind
-            meaning = column.meaning + (" (only for teachers, whose true network is known)" if column.optional else "")
-            lines.append(_row(name, kind, meaning, column.empty or "never"))
+            lines.append(_row(f"*{name}*" if column.optional else name, kind, column.meaning, column.empty or "never"))
         if table.names_sessions:
             lines += [_row(column.name, column.kind, column.meaning, "never") for column in SESSION_COLUMNS]
             meaning = "what the key `about` of the config, or a column of recordings.tsv, says about the recording"

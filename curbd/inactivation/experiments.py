@@ -176,15 +176,26 @@ def run_experiments(
 
 def targets_of(perturbations: Sequence[Perturbation], regions: Mapping[str, Array], projections: Array) -> Targets:
     """Construct the targets of the effect of each perturbation: regions, latents and readouts."""
-    masks = np.stack([*regions.values()])
-    read = np.array([_read_units(perturbation, masks) for perturbation in perturbations], dtype=float)
-    return Targets(read.reshape(len(perturbations), *masks.shape), projections)
+    return Targets(read_units(perturbations, np.stack([*regions.values()])), projections)
 
 
-def _read_units(perturbation: Perturbation, regions: Array) -> Array:
-    """Return the units (region, unit) over which effects are averaged: those that are not held, or all of a region."""
-    free = regions & ~perturbation.action.held
-    return np.where(free.any(1, keepdims=True), free, regions)
+def read_units(perturbations: Sequence[Perturbation], regions: Array) -> Array:
+    """Select the units over which effects are averaged: those that are not held, or all units of a held region.
+
+    Parameters
+    ----------
+    perturbations : the perturbations.
+    regions : (region, unit) True for the units of a region.
+
+    Returns
+    -------
+    (perturbation, region, unit) 1 for the units that are read, else 0.
+    """
+    read = np.zeros((len(perturbations), *regions.shape))
+    for index, perturbation in enumerate(perturbations):
+        free = regions & ~perturbation.action.held
+        read[index] = np.where(free.any(1, keepdims=True), free, regions)
+    return read
 
 
 def _simulation(

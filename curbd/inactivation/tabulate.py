@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.special import stdtrit as t_quantile
 
 from curbd.inactivation.experiments import Outcome
+from curbd.inactivation.rates_in_hz import in_hz
 from curbd.inactivation.support import model_error_factor, reached_regions, verdict
 from curbd.pathways.multiplicity import benjamini_hochberg
 
@@ -59,7 +60,20 @@ def inactivation_table(outcome: Outcome, pathways: pd.DataFrame | None = None) -
     r2 = np.array([np.nan] * n_other_targets + [readout.r2 for readout in outcome.readouts])
     table["readout_r2"] = r2[target]
     table["verdict"], table["reason"] = _verdicts(outcome, cells, agreement, pathways)
-    return table.assign(**_true_columns(outcome, cells))
+    return table.assign(**_columns_in_hz(outcome, cells), **_true_columns(outcome, cells))
+
+
+def _columns_in_hz(outcome: Outcome, cells: tuple[Array, ...]) -> dict[str, Array]:
+    """Compute the columns of the table ``inactivations`` in Hz; no columns if the rates are not in Hz."""
+    rates = in_hz(outcome)
+    if rates is None:
+        return {}
+    effect, intact = rates
+    return {
+        "effect_hz": effect[cells],
+        "expected_hz": expected(outcome, effect)[cells[1:]],
+        "intact_hz": intact[cells],
+    }
 
 
 def _true_columns(outcome: Outcome, cells: tuple[Array, ...]) -> dict[str, Array]:

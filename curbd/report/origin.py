@@ -12,7 +12,6 @@ from curbd.tables import TABLES
 
 def definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return file and meaning of every number in the report."""
-    truth = "true_r2" in run.tables["pathways"]
     shown = (
         "fits",
         "region_scores",
@@ -31,7 +30,7 @@ def definitions(run: RunResults) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (
             TABLES[name].file,
-            [(c.name, c.meaning) for c in TABLES[name].columns if c.kind == "number" and (truth or not c.optional)],
+            [(c.name, c.meaning) for c in TABLES[name].columns if c.kind == "number" and c.name in run.tables[name]],
         )
         for name in shown
     ]

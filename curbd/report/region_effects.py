@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from curbd.inactivation.tabulate import effect_size
-from curbd.recording.scaling import silent
 from curbd.report.reading import ModelResults
 
 MIN_INTACT_HZ = 0.01
@@ -24,25 +23,23 @@ def effects(fit: ModelResults) -> pd.DataFrame:
 
 
 def effects_in_hz(fit: ModelResults) -> dict[tuple[str, str], str]:
-    """Return the mean effect on the units of a region in Hz and in percent of their intact rate.
+    """Return the mean effect on the units of a region over conditions, in Hz and in percent of their intact rate.
+
+    Effects are those that are expected under the posterior; if there is no posterior, those of the fit.
 
     Returns
     -------
     (perturbation, region) -> text; empty if the rates of the recording are not in Hz.
     """
-    recording = fit.recording
-    if recording["rates"].attrs.get("units") != "Hz" or recording.attrs["activity"] == "model":
+    rows = effects(fit)
+    if "effect_hz" not in rows:
         return {}
-    scale = recording["scale"].to_series()
-    units = fit.of_first_seed("inactivation_units")
-    hz = units["unit_id"].map(scale.set_axis(recording["unit_id"].values.astype(str)))
-    intact = (units["intact_mean"] - silent(recording, fit.networks.attrs.get("phi"))) * hz
-    units = units.assign(effect=units["effect_mean"] * hz, intact=intact)
-    means = units.groupby(["perturbation", "region"], as_index=False)[["effect", "intact"]].mean()
+    rows = rows.assign(hz=rows["expected_hz"].fillna(rows["effect_hz"])).dropna(subset="hz")
+    means = rows.groupby(["perturbation", "target"], as_index=False)[["hz", "intact_hz"]].mean()
     texts = {}
     for row in means.to_dict("records"):
-        share = f" ({_change_text(row['effect'] / row['intact'])})" if row["intact"] > MIN_INTACT_HZ else ""
-        texts[str(row["perturbation"]), str(row["region"])] = f"{row['effect']:+.2g} Hz{share}".replace("-", "−")
+        share = f" ({_change_text(row['hz'] / row['intact_hz'])})" if row["intact_hz"] > MIN_INTACT_HZ else ""
+        texts[str(row["perturbation"]), str(row["target"])] = f"{row['hz']:+.2g} Hz{share}".replace("-", "−")
     return texts
 
 

@@ -108,4 +108,4 @@ PERTURBATION = Column(
 AFFECTED = Column("target", "text", "what changes: a region, `latent:<number>` or `readout:<name>`")
 NO_GROUP = "no random group could be drawn, or a pathway to another target is cut"
 NO_INTERVAL = "the estimator has no posterior, and the model has one fit"
-NO_TRUTH = "the true network lacks what is perturbed"
+NO_TRUTH = "the true network is not known, or lacks what is perturbed"

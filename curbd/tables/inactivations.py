@@ -20,6 +20,7 @@ from curbd.tables.column import (
 )
 
 NO_POSTERIOR = "the estimator has no posterior"
+NOT_IN_HZ = "the rates of the recording are not in Hz, or the target is not a region"
 TRUE_EFFECT_ZERO = "the true effect is zero or not known"
 _EFFECT_OF = (RECORDING, MODEL, SEED, PERTURBATION, EXPERIMENT, ACTS_ON, FRACTION)
 _CI_HIGH = Column(
@@ -95,6 +96,27 @@ TABLES: dict[str, Table] = {
                 empty=NO_INTERVAL,
             ),
             _CI_HIGH,
+            Column(
+                "effect_hz",
+                "number",
+                "as effect_mean, in Hz: every unit counts equally, whatever its largest rate",
+                empty=NOT_IN_HZ,
+                optional=True,
+            ),
+            Column(
+                "expected_hz",
+                "number",
+                "mean of effect_hz over networks drawn from the posterior of the first fit, the same for all seeds",
+                empty=f"{NOT_IN_HZ}, or {NO_POSTERIOR}",
+                optional=True,
+            ),
+            Column(
+                "intact_hz",
+                "number",
+                "mean rate of the same units in the intact simulation of the fit, Hz",
+                empty=NOT_IN_HZ,
+                optional=True,
+            ),
             Column(
                 "predicted_r2",
                 "number",

@@ -163,6 +163,31 @@ def test_missing_bins_are_left_out_of_effects(tmp_path: Path) -> None:
     assert_effects(table, effect[np.isfinite(seen["rates"].values).all(2)], region)
 
 
+def test_effects_on_rates_in_hz_are_in_hz_as_well(tmp_path: Path) -> None:
+    recording, truth = small(tmp_path)
+    assert "effect_hz" not in inactivate(recording, known_networks(recording, truth), {"silence": Inactivation()})
+    # The same scaled rates, of units whose largest rates differ.
+    hz = 1.25 * np.arange(1.0, recording.sizes["unit"] + 1)
+    recording = recording.assign(scale=("unit", hz), rates=(recording["rates"] * hz).assign_attrs(units="Hz"))
+    recording = recording.assign_attrs(activity="measured")
+    networks = known_networks(recording, truth)
+    half = Inactivation(kind="units", units=["A1", "A2"])
+    outcome = run_experiments(recording, networks, {"silence": Inactivation(region="B"), "half": half})
+    table = inactivation_table(outcome)
+    assert tables.problems("inactivations", table) == []
+    units = unit_table(outcome)
+    scale = dict(zip(recording["unit_id"].values.astype(str), hz, strict=True))
+    units = units.assign(hz=units["unit_id"].map(scale))
+    # Units that an experiment holds are left out of its effect on their region, unless all of them are held.
+    free = ~units["perturbed"] | (units["region"] == "B")
+    for column, of_units in (("effect_hz", "effect_mean"), ("intact_hz", "intact_mean")):
+        expected = (units[of_units] * units["hz"])[free].groupby([units["perturbation"], units["region"]]).mean()
+        found = table.set_index(["perturbation", "target"])[column]
+        np.testing.assert_allclose(found[expected.index], expected)
+    silenced = table.set_index(["perturbation", "target"]).loc[("silence:B", "B")]
+    assert silenced["effect_hz"] == pytest.approx(-silenced["intact_hz"])
+
+
 @pytest.mark.parametrize("experiments", [{}, {"modes": Inactivation(kind="latent")}])
 def test_without_any_applicable_experiment_the_tables_are_empty(teacher, tmp_path: Path, experiments) -> None:
     """A network of full rank has no latents."""

@@ -228,12 +228,11 @@ def test_a_current_of_a_pathway_that_may_not_exist_is_explained(three: Recording
 def test_effects_on_spikes_are_in_hz_and_in_percent(three: RecordingResults) -> None:
     full = three.fits[0]
     assert region_effects.effects_in_hz(full) == {}
-    rates, scale = full.recording["rates"].assign_attrs(units="Hz"), ("unit", np.full(15, 20.0))
-    recording = full.recording.assign_attrs(activity="measured").assign(rates=rates, scale=scale)
-    units = full.tables["inactivation_units"].assign(effect_mean=-0.1, intact_mean=0.5)
-    tables_of = full.tables | {"inactivation_units": units}
-    in_hz = region_effects.effects_in_hz(full._replace(recording=recording, tables=tables_of))
-    assert set(in_hz.values()) == {"−2 Hz (−20 %)"}
+    inactivations = full.tables["inactivations"]
+    for expected_hz, text in ((np.nan, "−1 Hz (−10 %)"), (-2.0, "−2 Hz (−20 %)")):
+        rows = inactivations.assign(effect_hz=-1.0, expected_hz=expected_hz, intact_hz=10.0)
+        in_hz = region_effects.effects_in_hz(full._replace(tables=full.tables | {"inactivations": rows}))
+        assert set(in_hz.values()) == {text}
 
 
 def test_sources_that_a_model_estimates_are_no_inputs() -> None:

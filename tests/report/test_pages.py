@@ -12,6 +12,7 @@ import pandas as pd
 from curbd import tables
 from curbd.report import questions
 from curbd.report.code_words import coded
+from curbd.report.origin import definitions
 from curbd.report.reading import read_run
 from tests.support.small_run import CONFIG, EVIL, GENOTYPES, REGIONS, optional_rows, page_paths
 
@@ -144,6 +145,21 @@ def test_names_of_settings_and_files_are_in_the_font_of_code() -> None:
         "see <code>folds</code> of <code>my_model</code> (<code>hidden_inputs: auto</code>) in <code>nulls.csv</code>, "
         "A &amp; &lt;b&gt;, m2: 3 of 4"
     )
+
+
+def test_the_meaning_of_every_number_in_the_report_is_told_with_and_without_truth(run: Path) -> None:
+    results = read_run(run / "tables", run)
+    # As of a measured recording: no table has a column of the truth, and effects are in Hz.
+    measured = {
+        name: rows.drop(columns=[column for column in rows if column.startswith("true_")])
+        for name, rows in results.tables.items()
+    }
+    measured["inactivations"] = measured["inactivations"].assign(expected_hz=1.0)
+    for of_run in (results.tables, measured):
+        told = {file: dict(columns) for file, columns in definitions(results._replace(tables=of_run))}
+        for name in ("pathways", "inactivations"):
+            numbers = {column.name for column in tables.TABLES[name].columns if column.kind == "number"}
+            assert set(told[tables.TABLES[name].file]) == numbers & set(of_run[name])
 
 
 def test_every_setting_of_a_model_is_on_its_page_with_its_meaning(run: Path) -> None:

@@ -370,6 +370,15 @@ def test_generated_files_are_current() -> None:
         assert (ROOT / name).read_text(encoding="utf-8") == text, f"{name} is not current: run make docs"
 
 
+def test_the_data_dictionary_marks_columns_that_files_may_lack() -> None:
+    lines = documents.data_dictionary()
+    # What a population network has is not known of teachers only.
+    for name in ("curvature", "share_low", "expected_hz"):
+        (row,) = [line for line in lines if line.startswith(f"| *{name}* |")]
+        assert "teacher" not in row
+    assert [line for line in lines if line.startswith("| p_value |")]
+
+
 def test_the_schema_takes_the_configs_that_the_workflow_takes() -> None:
     import jsonschema
     import yaml
