@@ -32,6 +32,8 @@ from curbd.report.wording import number_text, r2_text
 from curbd.tables.perturbation_comparison import ALL_REGIONS
 
 MAX_EXPERIMENTS_SHOWN, MAX_REGIONS_IN_LEGEND = 4, 12
+TITLE_POINTS = 8
+"""Size of the titles of time courses, with which a line of the longest name has room above its panel."""
 MAX_MAP_P_VALUE = 0.05
 """Largest share of random halves with an r at least as large for a map that counts as predicted."""
 
@@ -53,7 +55,7 @@ def timecourses(fit: ModelResults, palette: Palette) -> Drawing | None:
             panel.set_label(f"{row['perturbation']} on {row['target']}")
             panel.axvspan(row["start_s"], row["stop_s"], color="#F0F0F0", zorder=-1)
         title = f"{wrapped_label(row['perturbation'], 26)}\non {row['target']}" + _of_condition(fit, row)
-        upper.set_title(title + f"\n{BEYOND_RANGE}" * is_beyond)
+        upper.set_title(title + f"\n{BEYOND_RANGE}" * is_beyond, fontsize=TITLE_POINTS)
         if is_beyond:
             ranges[row["target"]].draw(upper)
         _draw_rates(upper, line, colour)

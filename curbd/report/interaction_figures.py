@@ -43,7 +43,7 @@ def direct_and_total(fit: ModelResults, palette: Palette) -> Drawing | None:
         right.set_yticks(range(len(transmitter)), list(map(str, transmitter.index)))
         right.set_ylim(-0.6, len(transmitter) - 0.4)
         right.set_xlim(min(0.0, float(transmitter.min()) - 0.05), 1.05)
-        right.set_xlabel("transmitter index (1: relays what it receives, 0: generates what it sends)")
+        right.set_xlabel("transmitter index\n(1: relays what it receives,\n0: generates what it sends)")
     legend = [
         legend_marker("o", "region silenced", color=INK),
         legend_marker("D", "only the pathway cut", color=INK, markerfacecolor="white"),

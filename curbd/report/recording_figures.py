@@ -16,6 +16,8 @@ from curbd.report.reading import condition_names
 MAX_ACTIVITY_CONDITIONS = 4
 MIN_NAME_HEIGHT_INCHES = 0.17
 """Regions whose units take less height have no name."""
+NAME_HEIGHT_INCHES, ROOM_AROUND_PANEL_INCHES = 0.19, 1.1
+"""Height of the name of a region, and what titles and the labels of the time axis take."""
 
 
 def activity(recording: xr.Dataset, palette: Palette) -> Drawing:
@@ -47,7 +49,8 @@ def activity(recording: xr.Dataset, palette: Palette) -> Drawing:
     largest = max(float(np.nanmax(np.abs(average), initial=0)) for average in averages.values()) or 1.0
     signed = min(float(np.nanmin(average, initial=0)) for average in averages.values()) < -0.25 * largest
     time = recording["time"].values
-    height = float(np.clip(0.035 * len(region), 2.2, 5.0))
+    of_names = NAME_HEIGHT_INCHES * len(set(region)) + ROOM_AROUND_PANEL_INCHES
+    height = float(np.clip(max(0.035 * len(region), of_names), 2.2, 5.0))
     figure, axes = panels(1, len(shown), (10, height), share_y="all")
     image = None
     for panel, (name, average) in zip(axes[0], averages.items(), strict=True):
@@ -63,7 +66,7 @@ def activity(recording: xr.Dataset, palette: Palette) -> Drawing:
         event_line(panel)
         panel.set_xlabel("time (s)")
         panel.set_yticks([])
-    _region_strips(axes[0, 0], region[order], palette, height)
+    _region_strips(axes[0, 0], region[order], palette, height - ROOM_AROUND_PANEL_INCHES)
     if image is not None:
         figure.colorbar(image, ax=axes[0, -1], label="scaled rate", pad=0.02)
     average_text = "in the first block" if blocks else "mean over the trials"
@@ -79,7 +82,7 @@ def activity(recording: xr.Dataset, palette: Palette) -> Drawing:
 
 
 def _region_strips(axes: Axes, region: np.ndarray, palette: Palette, height: float) -> None:
-    """A coloured strip and a name at the left of the rows of every region."""
+    """A coloured strip and a name at the left of the rows of every region; ``height`` is that of all rows in inches."""
     names, starts, counts = np.unique(region, return_index=True, return_counts=True)
     for name, start, count in zip(names, starts, counts, strict=True):
         strip = Rectangle(

@@ -101,6 +101,15 @@ def test_direct_and_total_effects_are_shown_and_windows_follow_each_other(fitted
     assert windows.alt == "Effects in successive windows: when:A"
 
 
+def test_axes_of_direct_and_total_effects_are_labelled_inside_the_figure(fitted: ModelResults) -> None:
+    with report_style():
+        figure = interaction_figures.direct_and_total(fitted, PALETTE).figure
+        figure.draw_without_rendering()
+        boxes = [axes.xaxis.label.get_window_extent() for axes in figure.axes]
+    assert len(boxes) == 2
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
 def test_predictions_are_compared_with_the_truth_and_the_measurement(fitted: ModelResults) -> None:
     with report_style():
         true, measured = effect_figures.agreement(fitted, PALETTE), effect_figures.measured(fitted, PALETTE)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from curbd import tables
 from curbd.errors import UserError
@@ -31,6 +35,7 @@ from curbd.report.grid import grid
 from curbd.report.latent_figures import trajectories
 from curbd.report.page_colours import DARK_PAPER, luminance
 from curbd.report.reading import RecordingResults, read_run
+from curbd.report.recording_figures import activity
 from curbd.report.wording import percent_text, source_label
 from tests.support.small_run import EVIL, REGIONS
 
@@ -223,6 +228,24 @@ def test_a_current_of_a_pathway_that_may_not_exist_is_explained(three: Recording
             captions[low] = current_figures.matrix(full._replace(tables=tables_of), palette).caption
     assert "An interval that excludes zero is no evidence" in captions[0.5]
     assert "An interval that excludes zero is no evidence" not in captions[-1.0]
+
+
+def drawn_boxes(figure: Figure) -> dict[str, Bbox]:
+    """Every text of a figure and the box in pixels in which the text is drawn."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    return {text.get_text(): text.get_window_extent() for text in texts}
+
+
+def test_names_of_many_small_regions_do_not_lie_on_one_another(three: RecordingResults) -> None:
+    regions = [f"V{number}" for number in range(11) for _ in range(6)]
+    units = three.recording["unit_id"].size
+    recording = three.recording.isel(unit=np.arange(len(regions)) % units).assign(region=("unit", regions))
+    with report_style():
+        boxes = drawn_boxes(activity(recording, dict.fromkeys(regions, "#000000")).figure)
+    names = sorted((box.y0, box.y1) for text, box in boxes.items() if text.endswith(" (6)"))
+    assert len(names) == 11
+    assert all(lower[1] <= upper[0] + 1 for lower, upper in pairwise(names))
 
 
 def test_effects_on_spikes_are_in_hz_and_in_percent(three: RecordingResults) -> None:

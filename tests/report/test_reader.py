@@ -89,6 +89,10 @@ def test_cells_tell_verdict_and_numbers(run: Path, answers: dict[str, Any]) -> N
     )
 
 
+def test_long_names_of_conditions_stay_inside_the_figure_of_chosen_regions(answers: dict[str, Any]) -> None:
+    assert answers["legend"] == [True, True]
+
+
 def test_a_reader_chooses_regions(run: Path, answers: dict[str, Any]) -> None:
     assert sorted(text.split(" (")[0] for text in answers["chosen"]) == sorted(
         f"{source} → {target}" for source in ("A & co", "$C_") for target in ("A & co", "$C_")

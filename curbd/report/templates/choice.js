@@ -2,6 +2,7 @@
 "use strict";
 const [WIDTH, PANEL_HEIGHT, MARGIN, BELOW, ABOVE] = [720, 96, 46, 20, 20];
 const MIN_PANEL = 84;
+const LEGEND_LINE = 16;
 const DASHES = ["", "5 3", "1.5 2", "6 2 1.5 2"];
 const INK = "var(--ink, #1a1a1a)";
 const RULE = "var(--rule, #d0d0d0)";
@@ -85,6 +86,21 @@ function drawPanel(svg, data, pathway, box) {
     element(curve, "path", { d: `M${along(mean, present)}`, ...look });
   });
 }
+// The dashes of all conditions below the panels, in as many lines as their names need; returns the height.
+function drawLegend(svg, conditions, width, top) {
+  let [x, y] = [MARGIN, top + LEGEND_LINE];
+  conditions.forEach((name, at) => {
+    const entry = element(svg, "g", {});
+    const look = { stroke: INK, "stroke-width": 1.2, "stroke-dasharray": DASHES[at] };
+    element(entry, "path", { d: "M0 -3h24", ...look });
+    const text = element(entry, "text", { x: 29, "font-size": 8.5, fill: INK }, name);
+    const end = 29 + text.getComputedTextLength();
+    if (x > MARGIN && x + end > width) [x, y] = [MARGIN, y + LEGEND_LINE];
+    entry.setAttribute("transform", `translate(${x} ${y})`);
+    x += end + 16;
+  });
+  return y - top + 6;
+}
 function drawChoice(figure, data) {
   const area = figure.querySelector(".plot-area");
   const chosen = [...figure.querySelectorAll("input:checked")].map((box) => box.value);
@@ -94,8 +110,7 @@ function drawChoice(figure, data) {
   const columns = chosen.filter(isShown);
   const width = Math.max(WIDTH, columns.length * (MIN_PANEL + MARGIN));
   const step = width / Math.max(columns.length, 2);
-  const legend = data.conditions.length > 1 ? 22 : 4;
-  const height = rows.length * (PANEL_HEIGHT + ABOVE + BELOW) + legend;
+  const bottom = rows.length * (PANEL_HEIGHT + ABOVE + BELOW);
   area.replaceChildren();
   figure.querySelector(".none").hidden = rows.length > 0;
   for (const button of figure.querySelectorAll(".tools button")) button.hidden = !rows.length || "whole" in button.dataset;
@@ -107,7 +122,6 @@ function drawChoice(figure, data) {
     role: "img",
     "aria-label": `Currents of the chosen regions: ${chosen.map((name) => data.names[name][0]).join(", ")}`,
     width: (width * 4) / 3,
-    viewBox: `0 0 ${width} ${height}`,
     "font-family": "DejaVu Sans, Verdana, Segoe UI, Helvetica, Arial, sans-serif",
   });
   const places = shown.map((pathway) => [rows.indexOf(pathway.target), columns.indexOf(pathway.source), pathway]);
@@ -117,14 +131,8 @@ function drawChoice(figure, data) {
     const left = column * step + MARGIN;
     drawPanel(svg, data, pathway, { left, right: (column + 1) * step - 8, top, bottom: top + PANEL_HEIGHT });
   }
-  let x = MARGIN;
-  if (data.conditions.length > 1)
-    data.conditions.forEach((name, at) => {
-      const d = `M${x} ${height - 8}h24`;
-      element(svg, "path", { d, stroke: INK, "stroke-width": 1.2, "stroke-dasharray": DASHES[at] });
-      const text = element(svg, "text", { x: x + 29, y: height - 5, "font-size": 8.5, fill: INK }, name);
-      x += 45 + text.getComputedTextLength();
-    });
+  const legend = data.conditions.length > 1 ? drawLegend(svg, data.conditions, width, bottom) : 4;
+  svg.setAttribute("viewBox", `0 0 ${width} ${bottom + legend}`);
   makeReadable(svg);
 }
 for (const figure of document.querySelectorAll("figure.choice")) {
